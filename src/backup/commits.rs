@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// Between the beginnings of two batches. A save that comes alone does not
-/// wait; of a thousand small files a second five share a batch, and on a line
-/// where each takes 50 ms or more this adds a few hundredths to that.
+/// Between the beginnings of two batches. A single save does not wait. Of a thousand small
+/// files a second, five share a batch; on a line where each takes 50 ms or more, this adds
+/// a few hundredths to that.
 const BATCH_EVERY: Duration = Duration::from_millis(5);
 
 /// A change, and who waits for it.
@@ -22,9 +22,9 @@ type Waiting = (Commit, oneshot::Sender<Result<(), Fault>>);
 
 #[derive(Default)]
 struct State {
-    /// At most one per worker: each waits for its own.
+    /// At most one per worker: each waits for its own change.
     waiting: Vec<Waiting>,
-    /// Somebody is writing, and will take what comes meanwhile.
+    /// A thread is writing, and will take what comes meanwhile.
     is_writing: bool,
     /// When the last batch began.
     last_began: Option<Instant>,
@@ -77,7 +77,7 @@ impl Commits {
     }
 }
 
-/// The one that writes at the moment; when it ends, the next one may.
+/// The thread that writes at the moment; when it ends, the next one may.
 struct Writer {
     commits: Commits,
     is_done: bool,
@@ -102,7 +102,7 @@ impl Writer {
             };
             let (commits, waiting): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
             for (to, result) in waiting.into_iter().zip(index.commit_all(&commits)) {
-                // Whoever waited may have been stopped.
+                // The worker that waited may have been stopped.
                 let _ = to.send(result);
             }
         }

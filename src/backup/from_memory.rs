@@ -1,25 +1,23 @@
 //! What is asked before an object is read, and answered from memory.
 
-use super::plan::{Answer, Facts, Plan, Question, last_version_ms, plan};
-use crate::backup::context::{Context, Item};
+use super::item::Item;
+use super::plan::{Answer, Facts, Question, first_open_question, last_version_ms};
+use crate::types::WallMs;
 
-/// Whether the object is to be read: answers from memory what is asked before that.
-pub(crate) fn is_to_be_read(ctx: &Context, item: &Item, facts: &mut Facts<'_>) -> bool {
-    while let Plan::Ask(question) = plan(facts) {
-        match from_memory(ctx, item, facts, question) {
-            Some(answer) => facts.learn(answer),
-            None => return question == Question::Content,
-        }
-    }
-    false
+/// Answers what the plan asks before the object is read. True when it is to be read.
+pub(crate) fn is_to_be_read(facts: &mut Facts<'_>, item: &Item, now_ms: WallMs) -> bool {
+    let open = first_open_question(facts, |facts, question| {
+        from_memory(facts, question, item, now_ms)
+    });
+    open == Some(Question::Content)
 }
 
 /// The answer, where memory has it.
 pub(crate) fn from_memory(
-    ctx: &Context,
-    item: &Item,
     facts: &Facts<'_>,
     question: Question,
+    item: &Item,
+    now_ms: WallMs,
 ) -> Option<Answer> {
     match question {
         Question::BusyCompanion => {
@@ -28,11 +26,20 @@ pub(crate) fn from_memory(
             Some(Answer::BusyCompanion(is_busy))
         }
         Question::Pacing => {
-            let now_ms = ctx.clock.now_ms();
             let stored_ms = last_version_ms(facts).unwrap_or(now_ms);
-            let may = item.source.pacing.may_store(&item.path, stored_ms, now_ms);
-            Some(Answer::MayAddVersion(may))
+            Some(Answer::MayAddVersion(may_add_version(
+                item, stored_ms, now_ms,
+            )))
         }
         _ => None,
     }
+}
+
+/// Whether the file may have one more version now, after that of `stored_ms`. If not, it
+/// waits for its next turn.
+pub(crate) fn may_add_version(item: &Item, stored_ms: WallMs, now_ms: WallMs) -> bool {
+    // Counted by a test: each turn asks once.
+    tracing::trace!(source = %item.source.name(), path = %item.path, "pacing is asked");
+    let pacing = &item.source.pacing;
+    pacing.may_store(&item.path, stored_ms, now_ms)
 }

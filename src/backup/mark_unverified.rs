@@ -6,14 +6,15 @@
 //! a record. A change that happens after that turn is found by a second check
 //! (`backup::late`).
 
-use crate::backup::context::Context;
+use crate::index::Index;
 use crate::os::blocking::blocking;
 use crate::source::SourceRuntime;
 use crate::types::{Class, Fault, Fingerprint, Record, RelKey};
 
-/// Pass the answer on; when there was none, mark the key as unverified. `seen` stands in the record of a key that has none.
+/// Pass the answer on; when there was none, mark the key as unverified. `seen` stands in
+/// the record of a key that has none.
 pub(crate) async fn unless_answered<T>(
-    ctx: &Context,
+    index: &Index,
     source: &SourceRuntime,
     key: &RelKey,
     seen: Fingerprint,
@@ -23,20 +24,21 @@ pub(crate) async fn unless_answered<T>(
     if !answer.as_ref().is_err_and(is_unanswered) {
         return answer;
     }
-    if let Err(fault) = mark_unverified(ctx, source, key, seen).await {
+    if let Err(fault) = mark_unverified(index, source, key, seen).await {
         tracing::error!("{fault}");
     }
     answer
 }
 
-/// Write down that the bucket's state at this key is unknown: the path's next turn asks. `seen` stands in the record of a key that has none.
+/// Write down that the bucket's state at this key is unknown: the path's next turn asks.
+/// `seen` stands in the record of a key that has none.
 pub(crate) async fn mark_unverified(
-    ctx: &Context,
+    index: &Index,
     source: &SourceRuntime,
     key: &RelKey,
     seen: Fingerprint,
 ) -> Result<(), Fault> {
-    let (key, index, id) = (key.clone(), ctx.index.clone(), source.id);
+    let (key, index, id) = (key.clone(), index.clone(), source.id);
     blocking(move || {
         let unverified = match index.get(id, &key)? {
             Some(record) => Record {

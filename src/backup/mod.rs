@@ -14,22 +14,24 @@
 //! | `read`, `from_memory` | the content, read by the thread that looks |
 //! | `valid_from`, `swap_tracker` | from when on a content counts at its path |
 //! | `deferred` | when a deferred deletion runs |
+//! | `item` | what a worker takes from the queue |
 //! | `rehint`, `outcome` | what became of a path |
 //! | `commits` | what workers write into the index, many at a time |
-//! | `context` | what the workers share |
+//! | `breaker_reports` | what circuit breakers are told of a bucket's answers |
 //! | `mark_unverified`, `late` | requests without an answer |
 //! | `orphaned_uploads` | uploads in parts that nobody goes on with |
 //! | `manifest` | the list of all that is protected, written once a day |
 
+mod breaker_reports;
 mod commits;
-mod context;
 mod deferred;
 mod execute;
 mod from_memory;
-pub(crate) mod late;
-pub(crate) mod manifest;
+mod item;
+mod late;
+mod manifest;
 mod mark_unverified;
-pub(crate) mod orphaned_uploads;
+mod orphaned_uploads;
 mod outcome;
 mod plan;
 mod read;
@@ -39,10 +41,12 @@ mod swap_tracker;
 mod valid_from;
 mod worker;
 
+pub use breaker_reports::BreakerReports;
 pub use commits::Commits;
-pub use context::Context;
-pub use manifest::write_all;
-pub use orphaned_uploads::sweep;
-pub use outcome::NEWS_MS;
+pub use deferred::NEWS_MS;
+pub use execute::Executor;
+pub use late::LateChecks;
+pub use manifest::ManifestWriter;
+pub use orphaned_uploads::OrphanedUploads;
 pub use swap_tracker::SwapTracker;
-pub use worker::run;
+pub use worker::Worker;

@@ -4,14 +4,14 @@
 //! only where memory is free; a thread that hangs on a drive holds no memory.
 
 use super::from_memory::is_to_be_read;
+use super::item::Item;
 use super::plan::Facts;
-use crate::backup::context::{Context, Item};
 use crate::files;
 use crate::files::Pulse;
 use crate::os;
 use crate::transfer;
-use crate::transfer::{Content, Permit, ReadMode, Reading};
-use crate::types::{ContentHash, Fault, Fingerprint, Kind, Look, Record, RelPath};
+use crate::transfer::{Budget, Content, Permit, ReadMode, Reading};
+use crate::types::{ContentHash, Fault, Fingerprint, Kind, Look, RelPath, WallMs};
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// Files up to this size are read by the thread that looks at them.
 const EARLY_BYTES_MAX: u64 = 1024 * 1024;
 
-/// A content, and a link's target.
+/// A content, and the target of a link.
 pub(crate) type Taken = (Content, Option<Vec<u8>>);
 
 /// Read the file or link; `None` when it changed meanwhile. For a link the
@@ -42,36 +42,28 @@ pub(crate) struct Early {
     pub(crate) taken: Result<Option<Taken>, Fault>,
 }
 
-/// Read the object if it is small, its plan asks for the content and there is memory for
-/// it, which goes into `slot`. Blocking.
+/// Read the file or link if it is small, its plan asks for the content and there is
+/// memory for it, which goes into `slot`. What the plan has asked stays in `facts`.
+/// Blocking.
 pub(crate) fn read_early(
-    ctx: &Context,
     item: &Item,
-    seen: Fingerprint,
-    record: Option<&Record>,
+    facts: &mut Facts<'_>,
+    now_ms: WallMs,
+    budget: &Budget,
     slot: &Slot,
     pulse: &Pulse,
 ) -> Option<Result<Option<Taken>, Fault>> {
-    let is_small =
-        matches!(seen.kind, Kind::File | Kind::Symlink) && seen.size_bytes <= EARLY_BYTES_MAX;
-    if !is_small {
+    let seen = facts.disk?;
+    if seen.size_bytes > EARLY_BYTES_MAX || !is_to_be_read(facts, item, now_ms) {
         return None;
     }
-    let mut facts = Facts {
-        disk: Some(seen),
-        record: record.cloned(),
-        ..Facts::default()
-    };
-    if !is_to_be_read(ctx, item, &mut facts) {
-        return None;
-    }
-    let has_memory = slot.fill(|| ctx.budget.try_take(item.lane, seen.size_bytes));
+    let has_memory = slot.fill(|| budget.try_take(item.lane, seen.size_bytes));
     has_memory.then(|| take_now(item, seen.kind, pulse))
 }
 
-/// Memory that a reading thread takes and the waiting worker holds: it is free again
-/// when the worker stops waiting, even if the thread still hangs. What such a thread has
-/// read is not counted; there are few of them.
+/// Memory that a reading thread takes and the waiting worker holds. It is free again when
+/// the worker stops waiting, even if the thread still hangs; what such a thread has read
+/// is not counted, since there are few of them.
 pub(crate) struct Slot<T = Permit>(Arc<Mutex<Slotted<T>>>);
 
 enum Slotted<T> {
@@ -95,7 +87,7 @@ impl<T> Slot<T> {
         self.0.lock()
     }
 
-    /// Put in what `take` gives, if somebody waits. True when it holds something.
+    /// Put in what `take` returns, if somebody waits. True when it holds something.
     fn fill(&self, take: impl FnOnce() -> Option<T>) -> bool {
         match &mut *self.lock() {
             Slotted::Open(held) => {
@@ -166,7 +158,7 @@ fn take_link(root: &std::path::Path, path: &RelPath) -> Result<Option<Taken>, Fa
         look: Look::Unknown,
         segments: Arc::new([]),
         sparse_bytes: None,
-        attributes: files::Kept::default(),
+        attributes: files::ReadAttributes::default(),
     };
     Ok(Some((content, Some(target))))
 }

@@ -1,13 +1,12 @@
 //! Telling `watch::collect` of a path that changed while it was worked on.
 
-use crate::backup::context::{Context, Item};
+use super::item::Item;
 use crate::types::MonotonicMs;
 use crate::work::Hint;
 use crate::work::Lane;
 
 /// The path is stored as it was, and has changed since.
-pub(crate) fn hint_changed(ctx: &Context, item: &Item) {
-    let now_ms = ctx.clock.monotonic_ms();
+pub(crate) fn hint_changed(item: &Item, now_ms: MonotonicMs) {
     item.source.work.hint(Hint {
         path: item.path.clone(),
         first_ms: now_ms,
@@ -17,12 +16,10 @@ pub(crate) fn hint_changed(ctx: &Context, item: &Item) {
 }
 
 /// The path changed under the worker's hands: let it settle first.
-pub(crate) fn hint_again(ctx: &Context, item: &Item) {
-    let now_ms = ctx.clock.monotonic_ms();
-    let max_ms = i64::try_from(ctx.config.limits.debounce_max_ms).unwrap_or(i64::MAX);
+pub(crate) fn hint_again(item: &Item, now_ms: MonotonicMs, debounce_max_ms: i64) {
     item.source.work.hint(Hint {
         path: item.path.clone(),
-        first_ms: changing_since_ms(item, now_ms, max_ms),
+        first_ms: changing_since_ms(item, now_ms, debounce_max_ms),
         last_ms: now_ms,
         is_given_back: true,
     });

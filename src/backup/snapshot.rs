@@ -1,6 +1,5 @@
 //! A worker's first look at a path: disk and index. Blocking.
 
-use crate::backup::context::Context;
 use crate::files;
 use crate::files::Pulse;
 use crate::guard;
@@ -36,13 +35,13 @@ pub(crate) struct Companion {
 }
 
 pub(crate) fn snapshot(
-    ctx: &Context,
+    index: &Index,
     source: &SourceRuntime,
     path: &RelPath,
     pulse: &Pulse,
 ) -> Result<PathSnapshot, Fault> {
     if let Err(fault) = guard::look_at_root_again(&source.guard) {
-        // A marker that cannot be read keeps no file from being stored.
+        // A sentinel that cannot be read keeps no file from being stored.
         tracing::debug!("{fault}");
     }
     let root = &source.config.path;
@@ -53,7 +52,7 @@ pub(crate) fn snapshot(
     }
     let is_empty = match disk {
         Some(found) if found.kind == Kind::Folder => {
-            // The walk begins with the folder itself, and knows what is left out.
+            // The walk begins with the folder itself, and knows what is excluded.
             match files::walk(root, path, &source.rules).next() {
                 Some(Ok(entry)) => entry.empty,
                 Some(Err(broken)) => return Err(broken.fault),
@@ -65,10 +64,10 @@ pub(crate) fn snapshot(
     // The index is another disk.
     pulse.rest();
     let keys = [&RelKey::of_file(path), &RelKey::of_folder(path)];
-    let [file, folder] = ctx.index.get_all(source.id, keys)?;
+    let [file, folder] = index.get_all(source.id, keys)?;
     let kind = disk.map(|found| found.kind);
     let companions = if may_have_companions(kind, file.as_ref()) {
-        companions(source, &ctx.index, path, file.is_some(), pulse)?
+        companions(source, index, path, file.is_some(), pulse)?
     } else {
         Vec::new()
     };
@@ -78,12 +77,12 @@ pub(crate) fn snapshot(
         file,
         folder,
         companions,
-        has_unprotected: ctx.index.has_unprotected(source.id),
+        has_unprotected: index.has_unprotected(source.id),
     })
 }
 
-/// Only a file has companions. Those of one that is a file no more are to stand for
-/// themselves.
+/// Only a file has companions. Where it is no file any more, they become files of their
+/// own.
 fn may_have_companions(kind: Option<Kind>, file: Option<&Record>) -> bool {
     match kind {
         Some(Kind::File) => true,
@@ -92,8 +91,8 @@ fn may_have_companions(kind: Option<Kind>, file: Option<&Record>) -> bool {
     }
 }
 
-/// What belongs to the file at `path` and is there, or was. A new file had nothing
-/// beside it that could be gone.
+/// The companions of the file at `path` that are there, or were. A new file had none that
+/// could be gone.
 fn companions(
     source: &SourceRuntime,
     index: &Index,
@@ -135,8 +134,7 @@ fn companions(
 
 /// The file that a path belongs to.
 pub(crate) struct Main {
-    /// The file that the path is to be looked at with: both are stored, or deleted, at one
-    /// moment.
+    /// The file: both are stored, or deleted, at one moment.
     pub path: RelPath,
     /// Record of a folder that had the companion's name and is gone. It belongs to nothing.
     pub folder: Option<Record>,
@@ -144,7 +142,7 @@ pub(crate) struct Main {
 
 /// The file that the path belongs to; `None` when it stands for itself.
 pub(crate) fn main_of(
-    ctx: &Context,
+    index: &Index,
     source: &SourceRuntime,
     path: &RelPath,
     pulse: &Pulse,
@@ -167,7 +165,7 @@ pub(crate) fn main_of(
     }
     pulse.rest();
     let keys = [&RelKey::of_file(&main), &RelKey::of_folder(path)];
-    let [of_main, folder] = ctx.index.get_all(source.id, keys)?;
+    let [of_main, folder] = index.get_all(source.id, keys)?;
     let belongs = belonging == Belonging::Main || of_main.is_some();
     Ok(belongs.then_some(Main { path: main, folder }))
 }

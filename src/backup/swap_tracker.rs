@@ -11,6 +11,7 @@ use crate::transfer::Content;
 use crate::types::{ContentHash, Fingerprint, Kind, Record, RelPath, WallMs};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 /// How long a place that was taken over is remembered: the other half of a swap is
 /// stored within seconds.
@@ -46,9 +47,9 @@ struct State {
     order: VecDeque<((SourceId, u64), WallMs)>,
 }
 
-/// Places that were taken over lately, of all sources.
-#[derive(Default)]
-pub struct SwapTracker(Mutex<State>);
+/// Places that were taken over lately, of all sources. Handle; cheap to clone.
+#[derive(Clone, Default)]
+pub struct SwapTracker(Arc<Mutex<State>>);
 
 impl SwapTracker {
     fn state(&self) -> MutexGuard<'_, State> {
@@ -189,7 +190,6 @@ mod tests {
     use super::*;
     use crate::types::BootMs;
     use crate::types::Look;
-    use std::sync::Arc;
 
     fn content(inode: u64, text: &str, seen_ms: i64) -> Content {
         Content {
@@ -211,18 +211,18 @@ mod tests {
             look: Look::Unknown,
             segments: Arc::new([]),
             sparse_bytes: None,
-            attributes: crate::files::Kept::default(),
+            attributes: crate::files::ReadAttributes::default(),
         }
     }
 
     fn since_ms(
-        moves: &SwapTracker,
+        swaps: &SwapTracker,
         source: SourceId,
         path: &RelPath,
         content: &Content,
         old: Option<&Record>,
     ) -> i64 {
-        let since_ms = moves.since_ms(source, path, content, old, WallMs(0));
+        let since_ms = swaps.since_ms(source, path, content, old, WallMs(0));
         since_ms.unwrap().0
     }
 
@@ -240,16 +240,16 @@ mod tests {
 
     #[test]
     fn what_was_renamed_is_known_by_where_it_went() {
-        let moves = SwapTracker::default();
+        let swaps = SwapTracker::default();
         since_ms(
-            &moves,
+            &swaps,
             SourceId(0),
             &p("new/a"),
             &content(7, "a", 1_000),
             None,
         );
         let went = |source, inode, text: &str, path: &str| {
-            moves.went_to(source, &p(path), &record(inode, text))
+            swaps.went_to(source, &p(path), &record(inode, text))
         };
         assert_eq!(went(SourceId(0), 7, "a", "old/a"), Some(p("new/a")));
         // Itself, another file, another content, another source; and no inodes.
@@ -263,18 +263,18 @@ mod tests {
     #[test]
     fn what_changes_places_counts_from_one_moment() {
         for first in ["a", "b"] {
-            let moves = SwapTracker::default();
+            let swaps = SwapTracker::default();
             // Inode 1 stood at a, inode 2 at b.
             let at = |path: &str, ms| match path {
                 "a" => since_ms(
-                    &moves,
+                    &swaps,
                     SourceId(0),
                     &p("a"),
                     &content(2, "two", ms),
                     Some(&record(1, "one")),
                 ),
                 _ => since_ms(
-                    &moves,
+                    &swaps,
                     SourceId(0),
                     &p("b"),
                     &content(1, "one", ms),
@@ -290,9 +290,9 @@ mod tests {
 
     #[test]
     fn a_file_that_goes_on_from_its_new_place_is_not_there_early() {
-        let moves = SwapTracker::default();
+        let swaps = SwapTracker::default();
         since_ms(
-            &moves,
+            &swaps,
             SourceId(0),
             &p("a"),
             &content(3, "three", 1_000),
@@ -300,7 +300,7 @@ mod tests {
         );
         assert_eq!(
             since_ms(
-                &moves,
+                &swaps,
                 SourceId(0),
                 &p("b"),
                 &content(1, "one", 2_000),
@@ -310,7 +310,7 @@ mod tests {
         );
         assert_eq!(
             since_ms(
-                &moves,
+                &swaps,
                 SourceId(0),
                 &p("c"),
                 &content(1, "one", 9_000),
@@ -322,12 +322,12 @@ mod tests {
 
     #[test]
     fn what_was_found_before_its_place_was_taken_is_not_there_early_elsewhere() {
-        let moves = SwapTracker::default();
+        let swaps = SwapTracker::default();
         // A swap of a and b: b is looked at first, and then a.
         let one_at_b = content(1, "one", 1_000);
         assert_eq!(
             since_ms(
-                &moves,
+                &swaps,
                 SourceId(0),
                 &p("b"),
                 &one_at_b,
@@ -338,7 +338,7 @@ mod tests {
         let two_at_a = content(2, "two", 1_100);
         assert_eq!(
             since_ms(
-                &moves,
+                &swaps,
                 SourceId(0),
                 &p("a"),
                 &two_at_a,
@@ -349,7 +349,7 @@ mod tests {
         // It goes on from b.
         assert_eq!(
             since_ms(
-                &moves,
+                &swaps,
                 SourceId(0),
                 &p("c"),
                 &content(1, "one", 5_000),
@@ -362,12 +362,12 @@ mod tests {
     #[test]
     fn a_file_that_was_moved_out_and_in_again_is_not_there_early() {
         for (back_ms, want_ms) in [(9_000, 1_000), (30_000, 31_000)] {
-            let moves = SwapTracker::default();
+            let swaps = SwapTracker::default();
             let new = content(3, "three", 1_000);
-            since_ms(&moves, SourceId(0), &p("a"), &new, Some(&record(1, "one")));
+            since_ms(&swaps, SourceId(0), &p("a"), &new, Some(&record(1, "one")));
             let mut back = content(1, "one", back_ms + 1_000);
             back.fingerprint.ctime_ns = back_ms * 1_000_000;
-            assert_eq!(since_ms(&moves, SourceId(0), &p("b"), &back, None), want_ms);
+            assert_eq!(since_ms(&swaps, SourceId(0), &p("b"), &back, None), want_ms);
         }
     }
 
@@ -376,10 +376,10 @@ mod tests {
     #[test]
     fn a_file_whose_folder_was_moved_out_and_in_again_is_not_there_early() {
         for (back_ms, want_ms) in [(9_000, 1_000), (30_000, 31_000)] {
-            let moves = SwapTracker::default();
+            let swaps = SwapTracker::default();
             let new = content(3, "three", 1_000);
             since_ms(
-                &moves,
+                &swaps,
                 SourceId(0),
                 &p("d/a"),
                 &new,
@@ -387,23 +387,23 @@ mod tests {
             );
             let back = content(1, "one", back_ms + 1_000);
             assert_eq!(
-                moves.left_until_ms(SourceId(0), &back),
+                swaps.left_until_ms(SourceId(0), &back),
                 Some(WallMs(11_000))
             );
-            assert_eq!(moves.left_until_ms(SourceId(1), &back), None);
-            let since_ms = moves.since_ms(SourceId(0), &p("e/a"), &back, None, WallMs(back_ms));
+            assert_eq!(swaps.left_until_ms(SourceId(1), &back), None);
+            let since_ms = swaps.since_ms(SourceId(0), &p("e/a"), &back, None, WallMs(back_ms));
             assert_eq!(since_ms, Some(WallMs(want_ms)));
-            assert_eq!(moves.left_until_ms(SourceId(0), &back), None, "it is found");
+            assert_eq!(swaps.left_until_ms(SourceId(0), &back), None, "it is found");
         }
     }
 
     /// Found by the random history, seed 158295: two links of one target.
     #[test]
     fn a_new_file_with_the_inode_and_content_of_one_that_went_is_not_there_early() {
-        let moves = SwapTracker::default();
+        let swaps = SwapTracker::default();
         let taker = content(3, "three", 1_000);
         since_ms(
-            &moves,
+            &swaps,
             SourceId(0),
             &p("a"),
             &taker,
@@ -411,16 +411,16 @@ mod tests {
         );
         let mut new = content(1, "one", 2_000);
         new.fingerprint.mtime_ns = 2;
-        assert_eq!(since_ms(&moves, SourceId(0), &p("b"), &new, None), 2_000);
+        assert_eq!(since_ms(&swaps, SourceId(0), &p("b"), &new, None), 2_000);
     }
 
     #[test]
     fn readings_side_by_side_come_in_any_order() {
-        let moves = SwapTracker::default();
+        let swaps = SwapTracker::default();
         let at = |path: &str, new, old, ms| {
             let old = record(old, &format!("of {old}"));
             let new = content(new, &format!("of {new}"), ms);
-            since_ms(&moves, SourceId(0), &p(path), &new, Some(&old))
+            since_ms(&swaps, SourceId(0), &p(path), &new, Some(&old))
         };
         // Two swaps: 1 and 2 at y and x, 3 and 4 at y3 and x3.
         assert_eq!(at("y", 1, 2, 89), 89);
@@ -430,12 +430,12 @@ mod tests {
 
     #[test]
     fn a_new_time_or_mode_counts_from_its_own_reading() {
-        let moves = SwapTracker::default();
+        let swaps = SwapTracker::default();
         let at = |mtime_ns, ms| {
             let mut content = content(1, "one", ms);
             content.fingerprint.mtime_ns = mtime_ns;
             since_ms(
-                &moves,
+                &swaps,
                 SourceId(0),
                 &p("a"),
                 &content,
@@ -470,25 +470,25 @@ mod tests {
             ),
             ("read before", SourceId(0), content(1, "one", 900), 1_000),
         ] {
-            let moves = SwapTracker::default();
+            let swaps = SwapTracker::default();
             // The place of inode 1 is taken by inode 3.
             since_ms(
-                &moves,
+                &swaps,
                 SourceId(0),
                 &p("b"),
                 &content(3, "three", 1_000),
                 Some(&record(1, "one")),
             );
             assert_eq!(
-                since_ms(&moves, source, &p("b"), &new, None),
+                since_ms(&swaps, source, &p("b"), &new, None),
                 want,
                 "{name}"
             );
         }
         // Saved in place: nobody has moved.
-        let moves = SwapTracker::default();
+        let swaps = SwapTracker::default();
         since_ms(
-            &moves,
+            &swaps,
             SourceId(0),
             &p("b"),
             &content(1, "new", 1_000),
@@ -496,7 +496,7 @@ mod tests {
         );
         assert_eq!(
             since_ms(
-                &moves,
+                &swaps,
                 SourceId(0),
                 &p("b"),
                 &content(1, "one", 2_000),
@@ -506,7 +506,7 @@ mod tests {
         );
         // No inodes.
         since_ms(
-            &moves,
+            &swaps,
             SourceId(0),
             &p("b"),
             &content(5, "new", 1_000),
@@ -514,7 +514,7 @@ mod tests {
         );
         assert_eq!(
             since_ms(
-                &moves,
+                &swaps,
                 SourceId(0),
                 &p("b"),
                 &content(0, "one", 2_000),
@@ -526,18 +526,18 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let moves = SwapTracker::default();
+        let swaps = SwapTracker::default();
         for number in 1..=PLACES_MAX as u64 + 10 {
             let new = content(1_000_000 + number, "new", 1_000);
             since_ms(
-                &moves,
+                &swaps,
                 SourceId(0),
                 &p("b"),
                 &new,
                 Some(&record(number, "old")),
             );
         }
-        let state = moves.state();
+        let state = swaps.state();
         assert_eq!(
             (state.places.len(), state.order.len()),
             (PLACES_MAX, PLACES_MAX)

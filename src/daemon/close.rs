@@ -2,7 +2,6 @@
 
 use super::components::Components;
 use super::open;
-use crate::backup::late;
 use crate::os::blocking::blocking;
 use crate::pacing::keep_costs;
 use crate::types::{Fatal, Fault};
@@ -18,8 +17,8 @@ pub(crate) async fn close(components: &Components, clean: bool) -> Result<(), Fa
     if let Err(fault) = costs.await {
         tracing::warn!("{fault}");
     }
-    let backup = Arc::clone(&components.backup);
-    let kept = blocking(move || late::keep(&backup)).await;
+    let late = components.late_checks();
+    let kept = blocking(move || late.keep()).await;
     let index = components.index.clone();
     let flush = async || Ok(blocking(move || index.flush()).await?);
     end_with(

@@ -1,7 +1,10 @@
 //! The components of a daemon, and the loops that are built from them.
 
 use super::maintenance::Maintenance;
-use crate::backup::Context;
+use crate::backup::{
+    BreakerReports, Commits, Executor, LateChecks, ManifestWriter, OrphanedUploads, SwapTracker,
+    Worker,
+};
 use crate::bandwidth::{Reload, TrafficMeter};
 use crate::clock::{Clock, WallClock};
 use crate::config::Config;
@@ -16,6 +19,7 @@ use crate::scan::Scanner;
 use crate::sns::Notifier;
 use crate::source::{RunSignals, SourceRuntime, Sources};
 use crate::status::Events;
+use crate::transfer::{Budget, Uploads};
 use crate::verify::Repairer;
 use crate::watch::{Collector, WatchOptions};
 use crate::work::Queue;
@@ -73,8 +77,14 @@ pub struct Components {
     pub outbox: Arc<OutboxSender>,
     /// What went over the line.
     pub traffic: Arc<TrafficMeter>,
-    /// What the workers share.
-    pub backup: Arc<Context>,
+    /// What workers write into the index, many at a time.
+    pub commits: Commits,
+    /// Uploads in parts under way.
+    pub uploads: Uploads,
+    /// Files that changed places of late.
+    pub swaps: SwapTracker,
+    /// Memory for file contents.
+    pub budget: Budget,
 }
 
 impl Components {
@@ -85,7 +95,7 @@ impl Components {
             index: self.index.clone(),
             store: self.store.clone(),
             signals: self.signals.clone(),
-            backup: Arc::clone(&self.backup),
+            manifests: self.manifests(),
         }
     }
 
@@ -127,6 +137,70 @@ impl Components {
         })
     }
 
+    /// What writes the manifests.
+    pub fn manifests(&self) -> ManifestWriter {
+        ManifestWriter {
+            config: Arc::clone(&self.config),
+            sources: Arc::clone(&self.sources),
+            store: self.store.clone(),
+            index: self.index.clone(),
+            clock: self.clock.clone(),
+            budget: self.budget.clone(),
+            uploads: self.uploads.clone(),
+        }
+    }
+
+    /// What clears orphaned uploads away.
+    pub fn orphaned_uploads(&self) -> OrphanedUploads {
+        OrphanedUploads {
+            sources: Arc::clone(&self.sources),
+            store: self.store.clone(),
+            index: self.index.clone(),
+            uploads: self.uploads.clone(),
+        }
+    }
+
+    pub(super) fn late_checks(&self) -> LateChecks {
+        let limit_ms = self.config.limits.late_request_ms;
+        LateChecks {
+            sources: Arc::clone(&self.sources),
+            store: self.store.clone(),
+            index: self.index.clone(),
+            clock: self.clock.clone(),
+            limit_ms: i64::try_from(limit_ms).unwrap_or(i64::MAX),
+        }
+    }
+
+    pub(super) fn worker(&self) -> Worker {
+        Worker {
+            sources: Arc::clone(&self.sources),
+            queue: self.queue.clone(),
+            index: self.index.clone(),
+            clock: self.clock.clone(),
+            signals: self.signals.clone(),
+            limits: self.config.limits.clone(),
+            executor: self.executor(),
+        }
+    }
+
+    fn executor(&self) -> Executor {
+        Executor {
+            store: self.store.clone(),
+            index: self.index.clone(),
+            commits: self.commits.clone(),
+            uploads: self.uploads.clone(),
+            swaps: self.swaps.clone(),
+            budget: self.budget.clone(),
+            clock: self.clock.clone(),
+            breakers: BreakerReports {
+                sources: Arc::clone(&self.sources),
+                queue: self.queue.clone(),
+                clock: self.clock.clone(),
+                workers_max: self.config.limits.workers,
+            },
+        }
+    }
+
     pub(super) fn collector(&self, source: &Arc<SourceRuntime>) -> Collector {
         Collector {
             source: Arc::clone(source),
@@ -158,7 +232,8 @@ impl Components {
             clock: self.clock.clone(),
             signals: self.signals.clone(),
             outbox: Arc::clone(&self.outbox),
-            backup: Arc::clone(&self.backup),
+            late: self.late_checks(),
+            orphaned: self.orphaned_uploads(),
         }
     }
 }

@@ -5,8 +5,6 @@ use super::close::close;
 use super::components::{CLEARING_MAX, Components, Options};
 use super::maintenance::tell_of_sources;
 use super::open::{Open, open};
-use crate::backup;
-use crate::backup::orphaned_uploads;
 use crate::bandwidth;
 use crate::bandwidth::{Limits, Reload};
 use crate::config::Config;
@@ -139,8 +137,8 @@ async fn with_workers<T>(
     loops.shutdown().await;
     // The next run may be far off. What it can resume waits for it; the rest is aborted
     // now.
-    let sweep = orphaned_uploads::sweep(&components.backup);
-    if tokio::time::timeout(CLEARING_MAX, sweep).await != Ok(true) {
+    let orphaned = components.orphaned_uploads();
+    if tokio::time::timeout(CLEARING_MAX, orphaned.sweep()).await != Ok(true) {
         tracing::warn!("parts of unfinished uploads stay in the bucket until the next run");
     }
     close(&components, idle).await?;
@@ -166,7 +164,7 @@ fn start_loops(
         stopped.clone(),
     ));
     for _ in 0..components.config.limits.workers {
-        loops.spawn(backup::run(Arc::clone(&components.backup)));
+        loops.spawn(components.worker().run());
     }
     loops
 }

@@ -4,7 +4,7 @@ use super::components::{Components, Options, this_computer};
 use super::open_source::SourceOpener;
 use super::panicked::panicked;
 use super::places;
-use crate::backup::{Commits, Context, SwapTracker, late, orphaned_uploads};
+use crate::backup::{Commits, SwapTracker};
 use crate::bandwidth::{Limits, TrafficMeter};
 use crate::clock::{Clock, system_clock};
 use crate::config::{Config, StoreConfig};
@@ -100,7 +100,6 @@ fn assemble(
 ) -> Components {
     let SourceOpener {
         config,
-        computer,
         store,
         index,
         clock,
@@ -115,20 +114,6 @@ fn assemble(
         clock.clone(),
         config.schedule.time_zone.clone(),
     );
-    let backup = Context {
-        config: Arc::clone(&config),
-        sources: Arc::clone(&sources),
-        computer,
-        store: store.clone(),
-        index: index.clone(),
-        commits: Commits::default(),
-        queue: queue.clone(),
-        uploads: Uploads::default(),
-        moves: SwapTracker::default(),
-        budget: Budget::default(),
-        clock: clock.clone(),
-        signals: signals.clone(),
-    };
     let traffic = TrafficMeter::new(store.clone(), index.clone());
     Components {
         config,
@@ -141,13 +126,16 @@ fn assemble(
         events,
         outbox: Arc::new(outbox),
         traffic: Arc::new(traffic),
-        backup: Arc::new(backup),
+        commits: Commits::default(),
+        uploads: Uploads::default(),
+        swaps: SwapTracker::default(),
+        budget: Budget::default(),
     }
 }
 
 /// Take over what the last run left.
 async fn take_up(components: &Components) -> Result<(), Fatal> {
-    remember_compared(&components.backup).await?;
+    remember_compared(components).await?;
     let (config, sources) = (
         Arc::clone(&components.config),
         Arc::clone(&components.sources),
@@ -170,8 +158,8 @@ async fn take_up(components: &Components) -> Result<(), Fatal> {
 
 /// Clear away leftovers of earlier runs that nobody can resume.
 async fn clear_away(components: &Components) {
-    let backup = Arc::clone(&components.backup);
-    tokio::spawn(async move { orphaned_uploads::sweep(&backup).await });
+    let orphaned = components.orphaned_uploads();
+    tokio::spawn(async move { orphaned.sweep().await });
     let state_dir = components.config.state_dir.clone();
     // The next drill does that, too.
     if let Err(fault) = blocking(move || drill::clear_leftovers(&state_dir)).await {
@@ -288,26 +276,27 @@ pub(super) async fn note_clean_stop(index: &Index) -> Result<(), Fatal> {
 
 /// Take over which sources were compared with their buckets: none after a kill or a power
 /// cut, since the bucket may have versions then that the index has lost.
-async fn remember_compared(ctx: &Arc<Context>) -> Result<(), Fatal> {
-    let ctx = Arc::clone(ctx);
+async fn remember_compared(components: &Components) -> Result<(), Fatal> {
+    let (late, config) = (components.late_checks(), Arc::clone(&components.config));
     tokio::task::spawn_blocking(move || {
-        let clean = ctx.index.state_get(STOPPED_CLEANLY)? == Some(true.into());
-        late::take_up(&ctx, clean)?;
-        for source in ctx.sources.iter() {
+        let index = &late.index;
+        let clean = index.state_get(STOPPED_CLEANLY)? == Some(true.into());
+        late.take_up(clean)?;
+        for source in late.sources.iter() {
             if source.comparison.take_up(clean)? {
                 tracing::info!(
                     source = %source.name(),
                     "the last run was cut off: the bucket is compared again, now and when nothing can be on the line any more"
                 );
-                late::note(&ctx, source);
+                late.note(source, &config.schedule.time_zone);
             }
         }
         // Forget the sources that the configuration does not name any more.
-        let ids: Vec<_> = ctx.sources.iter().map(|source| source.id).collect();
-        ctx.index.retain_sources(&ids)?;
+        let ids: Vec<_> = late.sources.iter().map(|source| source.id).collect();
+        index.retain_sources(&ids)?;
         // On disk before anything is sent.
-        ctx.index.state_set(STOPPED_CLEANLY, &false.into())?;
-        ctx.index.flush()?;
+        index.state_set(STOPPED_CLEANLY, &false.into())?;
+        index.flush()?;
         Ok(())
     })
     .await

@@ -5,7 +5,6 @@ use super::close::close;
 use super::components::{CLEARING_MAX, Components, Options};
 use super::open::{Open, open};
 use crate::backup;
-use crate::backup::orphaned_uploads;
 use crate::bandwidth;
 use crate::bandwidth::Limits;
 use crate::config::Config;
@@ -69,7 +68,7 @@ impl Daemon {
             loops.spawn(components.collector(source).run(hints, stopped.clone()));
         }
         for _ in 0..components.config.limits.workers {
-            workers.spawn(backup::run(Arc::clone(&components.backup)));
+            workers.spawn(components.worker().run());
         }
         loops.spawn(components.maintenance().run(stopped.clone()));
         loops.spawn(bandwidth::run(
@@ -171,11 +170,8 @@ impl Daemon {
             tracing::warn!("uploads under way are abandoned; the next start takes them up again");
             // Their parts wait for the next start. What nobody can resume is aborted
             // now, or then.
-            let cleared = tokio::time::timeout_at(
-                end,
-                orphaned_uploads::sweep_at_stop(&self.components.backup),
-            )
-            .await;
+            let orphaned = self.components.orphaned_uploads();
+            let cleared = tokio::time::timeout_at(end, orphaned.sweep_at_stop()).await;
             if cleared != Ok(true) {
                 tracing::warn!(
                     "what cannot be gone on with stays in the bucket until the next start"

@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// The attributes of a file or folder that are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Kept {
+pub struct ReadAttributes {
     /// Those that could be read.
     pub attributes: Attributes,
     /// Why there are no more; nothing when these are all.
@@ -18,7 +18,7 @@ pub struct Kept {
     pub has_no_place: bool,
 }
 
-impl Kept {
+impl ReadAttributes {
     fn none_because(why: String) -> Self {
         Self {
             lost: Some(why),
@@ -33,20 +33,20 @@ impl Kept {
 }
 
 /// Read what an open file or folder has. Blocks.
-pub fn attributes_of(file: &File) -> Kept {
+pub fn attributes_of(file: &File) -> ReadAttributes {
     kept(os::attributes_of(file, TEXT_BYTES_MAX, is_kept))
 }
 
-fn kept(all: io::Result<Option<os::NamedAttributes>>) -> Kept {
+fn kept(all: io::Result<Option<os::NamedAttributes>>) -> ReadAttributes {
     let all = match all {
         Ok(Some(all)) => all,
         Ok(None) => {
-            return Kept {
+            return ReadAttributes {
                 has_no_place: true,
-                ..Kept::default()
+                ..ReadAttributes::default()
             };
         }
-        Err(error) => return Kept::none_because(chain(&error)),
+        Err(error) => return ReadAttributes::none_because(chain(&error)),
     };
     let mut attributes = Attributes::default();
     for (name, value) in all {
@@ -54,13 +54,13 @@ fn kept(all: io::Result<Option<os::NamedAttributes>>) -> Kept {
     }
     let text_bytes = attributes.to_text().len();
     if text_bytes > TEXT_BYTES_MAX {
-        return Kept::none_because(format!(
+        return ReadAttributes::none_because(format!(
             "they have {text_bytes} bytes as text, and {TEXT_BYTES_MAX} are kept"
         ));
     }
-    Kept {
+    ReadAttributes {
         attributes,
-        ..Kept::default()
+        ..ReadAttributes::default()
     }
 }
 
@@ -68,9 +68,9 @@ fn kept(all: io::Result<Option<os::NamedAttributes>>) -> Kept {
 ///
 /// # Errors
 /// [`Fault`] when the root cannot be used.
-pub fn folder_attributes(root: &Path, rel: &RelPath) -> Result<Kept, Fault> {
+pub fn folder_attributes(root: &Path, rel: &RelPath) -> Result<ReadAttributes, Fault> {
     let dir = crate::files::path_stat::folder(root, rel)?;
-    Ok(dir.map_or_else(Kept::default, |dir| {
+    Ok(dir.map_or_else(ReadAttributes::default, |dir| {
         kept(dir.attributes(TEXT_BYTES_MAX, is_kept))
     }))
 }

@@ -23,7 +23,7 @@ mod temp;
 mod walk;
 
 pub use atomic::write_private_atomic;
-pub use attributes::{Kept, attributes_of, folder_attributes};
+pub use attributes::{ReadAttributes, attributes_of, folder_attributes};
 pub use content_hash::content_hash;
 pub use marker::{
     Identity, MARKER_FILE_NAME, Marker, Touched, create_marker, read_marker, touch_marker,

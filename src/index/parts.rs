@@ -74,7 +74,7 @@ impl Index {
 }
 
 fn describes(parts: &Parts, record: &Record) -> bool {
-    parts.version_id == record.version_id && parts.etag == record.etag
+    parts.are_of(record.version_id.as_ref(), &record.etag)
 }
 
 /// Add to a batch what a change of the record means for the list: the new one

@@ -319,23 +319,20 @@ impl ManifestEntry {
     /// they count all the same where what says them is no fixed version.
     pub fn record(&self, disk: &Fingerprint, other_accounts: bool) -> Option<Record> {
         let then = self.fingerprint()?;
-        let is_folder = then.kind == Kind::Folder;
-        // A folder's size and times are none of its own.
-        let is_same = then.kind == disk.kind
-            && then.mode == disk.mode
-            && (is_folder || (then.size_bytes, then.mtime_ns) == (disk.size_bytes, disk.mtime_ns));
-        let content = self.content().filter(|_| is_same)?;
+        // Whose it is counts below.
+        let here = Fingerprint {
+            owner: disk.owner,
+            ..then
+        };
+        let content = self.content().filter(|_| here.has_same_meta(disk))?;
         let record = Record {
-            fingerprint: Fingerprint {
-                owner: disk.owner,
-                ..then
-            },
+            fingerprint: here,
             content: Some(content),
             version_id: self.version_id.clone(),
             etag: self.etag.clone(),
             stored_bytes: self.stored_bytes,
             stored_at_ms: self.stored_at_ms,
-            racy: !is_folder,
+            racy: then.kind != Kind::Folder,
             look: Look::Unknown,
             attributes: self
                 .attributes_id

@@ -4,7 +4,7 @@ use super::at::At;
 use super::error;
 use super::store::Store;
 use crate::types::{
-    Class, ContentHash, Crc64, ETag, Fault, MetaRefused, ObjectMeta, Operation, VersionId,
+    Class, ContentHash, Crc64, ETag, Fault, Kind, MetaRefused, ObjectMeta, Operation, VersionId,
 };
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
@@ -26,6 +26,14 @@ pub struct Head {
     pub meta: Result<ObjectMeta, MetaRefused>,
     /// What the server says that its bytes are.
     pub bytes_are: BytesAre,
+}
+
+impl Head {
+    /// The version says of itself that it holds this content, of a file, link or folder.
+    pub fn holds(&self, kind: Kind, content: &ContentHash) -> bool {
+        let meta = self.meta.as_ref();
+        meta.is_ok_and(|meta| meta.kind == kind && meta.content.as_ref() == Some(content))
+    }
 }
 
 /// What a server says that the bytes of a version are.

@@ -83,7 +83,7 @@ pub fn compare(disk: Option<OnDisk<'_>>, record: Option<&Record>, bucket: InBuck
             InBucket::Missing | InBucket::NotAsked if wants_object(disk) => Verdict::Examine,
             InBucket::Missing | InBucket::NotAsked => Verdict::Nothing,
         },
-        (Some(disk), Some(record)) if unchanged(disk, record) => Verdict::Nothing,
+        (Some(disk), Some(record)) if record.is_as_stored(disk.fingerprint) => Verdict::Nothing,
         (Some(_), Some(_)) => Verdict::Examine,
     }
 }
@@ -95,23 +95,6 @@ fn wants_object(disk: OnDisk<'_>) -> bool {
         Kind::File | Kind::Symlink => true,
         Kind::Special => false,
     }
-}
-
-/// True when the file is the stored one, as far as `stat` can tell.
-fn unchanged(disk: OnDisk<'_>, record: &Record) -> bool {
-    if record.content.is_none() || record.racy {
-        return false;
-    }
-    let (now, then) = (disk.fingerprint, &record.fingerprint);
-    if now.kind == Kind::Folder {
-        // A folder's modification time changes with its contents, which is no change of its
-        // own. Its attributes are, and only the status change time tells of those.
-        return then.kind == Kind::Folder
-            && now.mode == then.mode
-            && now.owner == then.owner
-            && now.ctime_ns == then.ctime_ns;
-    }
-    now == then
 }
 
 #[cfg(test)]

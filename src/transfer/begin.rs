@@ -1,11 +1,10 @@
 //! Uploads in parts from beginning to end, across failures, kills and restarts.
 //!
-//! A [`Session`] is one upload that this process works on: begun, or taken up
-//! again where it was broken off. Invariants: an upload is noted in the index
-//! before it begins, so a killed process leaves no unknown upload behind; an
-//! upload is resumed only for exactly the same object (content, metadata,
-//! compression, cut); of the parts that the server lists, only those count that
-//! are proved to be the planned ones; an upload that cannot be resumed is aborted.
+//! A [`Session`] is one upload that this process works on, begun or resumed. Invariants:
+//! an upload is noted in the index before it begins, so a killed process leaves no unknown
+//! upload behind; an upload is resumed only for exactly the same object (content,
+//! metadata, compression, cut); a part that the server lists counts only if it is proved
+//! to be the planned one; an upload that cannot be resumed is aborted.
 
 mod notes;
 pub(crate) mod session;
@@ -29,10 +28,9 @@ use take_up::{TakeUp, Taken};
 const BEGIN_TRIES: u32 = 3;
 
 impl Job {
-    /// Begin an upload in parts, or resume an interrupted one. `content` is what it
-    /// will hold, `None` for an upload that is never resumed;
-    /// `plan` says how it is cut: the same plan of the same content must always
-    /// make the same parts under the same numbers.
+    /// Begin an upload in parts, or resume an interrupted one. `content` is what it will
+    /// hold; `None` for an upload that is never resumed. `plan` says how it is cut: the
+    /// same plan of the same content must always make the same parts with the same numbers.
     ///
     /// # Errors
     /// Whatever index or store report.
@@ -68,7 +66,7 @@ impl Job {
             Some(taken) => *taken,
             None => self.begin(headers, wanted).await?,
         };
-        // A new upload could begin, so the server works except for that one.
+        // A new upload could begin, so the server fails at the old one only.
         for note in silent {
             self.try_to_throw_away(note).await;
         }
@@ -101,7 +99,7 @@ impl Job {
         aborted.and(noted)
     }
 
-    /// Begin an upload in parts and note it, before and after: so it is aborted
+    /// Begin an upload in parts. It is noted before and after, so that it is aborted
     /// later if this process dies or the answer is lost.
     async fn begin(&self, headers: &ObjectHeaders, wanted: Option<Resume>) -> Result<Taken, Fault> {
         let now_ms = wall_ms();
@@ -112,7 +110,7 @@ impl Job {
             })
             .await?;
         let (answer, is_lost) = self.ask_to_begin(headers).await;
-        // A note without an id stays as long as an upload may be there without us.
+        // A note without an id stays while there may be an upload that we know nothing of.
         let forget = !was_lost && !is_lost;
         let note = |upload: &Upload| Multipart {
             noted_ms: now_ms,

@@ -9,17 +9,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// program itself this stays under 150 MB.
 const BACKLOG_BYTES: u64 = 48 * 1024 * 1024;
 
-/// Buffers of edits, kept apart so that a save never waits for the memory of a
-/// large upload: two files of the largest size that is read in one go.
+/// Buffers of edits, reserved so that a save never waits for the memory of a large
+/// upload: two files of the largest size that is read in one go.
 const EDIT_BYTES: u64 = 2 * SMALL_BYTES_MAX;
 
-/// Small files that are read together and held until the large ones among them are
-/// sent. Parts of these take the backlog's memory: who holds of that must not wait
-/// for more, or a dozen databases block each other for good.
+/// Small files that are read together and held until the large ones among them are sent.
+/// It is not the backlog's memory, which the parts of the large ones take: whoever holds
+/// some of that must not wait for more, or a dozen databases block each other for good.
 const TOGETHER_BYTES: u64 = 2 * SMALL_BYTES_MAX;
 
-/// What compressing may take beside that, for one large file of each lane: no
-/// file waits for it while it holds parts, so nothing blocks in a circle.
+/// What compressing may take besides, for one large file of each lane. No file waits for
+/// it while it holds parts, so there is no deadlock.
 const _: () = assert!(2 * COMPRESSING_BYTES <= 32 * 1024 * 1024);
 
 /// One permit stands for this many bytes.
@@ -38,7 +38,7 @@ pub struct Budget {
 pub struct Permit(#[allow(dead_code)] Option<OwnedSemaphorePermit>);
 
 impl Permit {
-    /// For what is counted elsewhere.
+    /// For memory that is counted elsewhere.
     pub(crate) fn none() -> Self {
         Self(None)
     }
@@ -56,8 +56,8 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Wait until a large file of that lane may be compressed. To be held by
-    /// whoever waits for the disk, so that a disk that hangs keeps nobody else.
+    /// Wait until a large file of that lane may be compressed. Whoever waits for the disk
+    /// holds the permit, so that it is free again when a disk hangs.
     pub(crate) async fn compressing(&self, lane: Lane) -> Permit {
         let slot = match lane {
             Lane::Backlog => &self.compressing[0],

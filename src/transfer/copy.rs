@@ -11,7 +11,7 @@ pub(crate) mod proof;
 pub use original::Original;
 
 use super::read::Content;
-use super::send::{Job, local_fault};
+use super::send::Job;
 use super::trust::Copying;
 use crate::s3::{COPY_BYTES_MAX, ObjectHeaders, Stored, Whole};
 use crate::types::{Class, Fault, ObjectMeta, Record};
@@ -24,16 +24,15 @@ const COPY_PART_BYTES: u64 = 1024 * 1024 * 1024;
 /// What became of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Copied {
-    /// It is the newest version, and proved.
+    /// The copy is the newest version, and proved.
     Stored(Stored),
-    /// The server does not do it, or the original is gone: send the content.
+    /// The server does not copy, or the original is gone: send the content.
     Refused,
-    /// The server made something that nothing proves to be right: send the content.
+    /// Nothing proves that the copy is right: send the content.
     Unproved,
 }
 
-/// Store `original`, which holds `content`, at the job's key, with `meta`. No
-/// content is sent.
+/// Have the server copy `original`, which holds `content`, to the job's key, with `meta`.
 ///
 /// # Errors
 /// Whatever the store reports, unless sending the content would help.
@@ -57,12 +56,7 @@ pub async fn copy(
     let stored = match result {
         Ok(stored) => stored,
         // The stored version may be damaged; the file on disk is not.
-        Err(fault)
-            if matches!(
-                fault.class,
-                Class::NotFound | Class::Refused | Class::Denied | Class::Damaged
-            ) =>
-        {
+        Err(fault) if fault.class == Class::NotFound || proof::is_final(&fault) => {
             return Ok(Copied::Refused);
         }
         Err(fault) => return Err(fault),
@@ -92,14 +86,13 @@ impl Job {
     /// Distrust the record: until the content was sent, nothing that the bucket says of
     /// this key proves anything, even after a kill.
     async fn distrust_version(&self, content: &Content) -> Result<(), Fault> {
-        let (job, seen) = (self.clone(), content.fingerprint);
-        tokio::task::spawn_blocking(move || {
+        let seen = content.fingerprint;
+        self.noted(move |job| {
             let known = job.index.get(job.source, &job.key)?;
             let record = known.unwrap_or_else(|| Record::unverified(seen));
             job.index.update(job.source, &job.key, record.distrusted())
         })
         .await
-        .map_err(|e| local_fault(&self.path, &e))?
     }
 
     /// Copy a version in parts of `part_bytes`.
@@ -112,7 +105,7 @@ impl Job {
         headers: &ObjectHeaders,
         part_bytes: u64,
     ) -> Result<Stored, Fault> {
-        // It sends no content, so it begins anew when it is interrupted.
+        // No content is sent, so it is begun anew when it is interrupted.
         let session = self.session(headers, None, "").await?;
         let upload = &session.upload;
         let result = async {

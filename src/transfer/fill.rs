@@ -1,4 +1,4 @@
-//! How the bytes of a piece are made.
+//! How the bytes of a part are made.
 
 use super::budget::{Budget, Permit};
 use super::read::read_fault;
@@ -30,8 +30,8 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    /// The memory of one part. Always the backlog's: large files must not take
-    /// what is kept for small edits.
+    /// The memory of one part. Always the backlog's: large files must not take what is
+    /// reserved for small edits.
     pub fn memory(&self, bytes: u64) -> Permit {
         self.pulse.rest();
         let taken = self
@@ -45,8 +45,7 @@ impl Base {
         read_fault(&self.path, error)
     }
 
-    /// Compare the next bytes of the file with the plan. False when they are
-    /// others.
+    /// Compare the next bytes of the file with the plan. False when they differ.
     pub fn check(&mut self, mut bytes: &[u8]) -> bool {
         if let Some(whole) = &mut self.whole {
             whole.update(bytes);
@@ -72,8 +71,8 @@ impl Base {
         true
     }
 
-    /// Read the next bytes, show them to `take` and compare them with the plan.
-    /// False when they are others.
+    /// Read the next bytes, pass them to `take` and compare them with the plan. False
+    /// when they differ.
     pub fn read_over(&mut self, bytes: u64, mut take: impl FnMut(&[u8])) -> Result<bool, Fault> {
         let (mut left, mut buffer) = (bytes, vec![0; READ_BYTES]);
         while left > 0 {
@@ -91,7 +90,7 @@ impl Base {
         Ok(true)
     }
 
-    /// The next bytes are those of another segment.
+    /// The next bytes belong to another segment.
     pub fn go_to(&mut self, segment: usize) {
         self.open = (segment, Crc64Hasher::default(), 0);
     }
@@ -106,14 +105,14 @@ pub(crate) trait Fill {
     fn take(&mut self, segment: usize, assembly: &Assembly) -> Result<bool, Fault>;
     /// The first `bytes` of what was gathered. `None` when the file changed.
     fn cut(&mut self, bytes: u64) -> Result<Option<(Vec<u8>, Permit)>, Fault>;
-    /// These segments are copied; nothing is held. Gives the MD5 of their bytes
-    /// when that is wanted and can be told, and false when the file changed.
+    /// Compare segments that the server copies; nothing is held. Returns the MD5 of their
+    /// bytes, where it is wanted and known, and false when the file changed.
     fn pass(
         &mut self,
         copy: &Copy,
         assembly: &Assembly,
         wants_md5: bool,
     ) -> Result<(Option<[u8; 16]>, bool), Fault>;
-    /// What a taken segment has become; raw ones are as planned.
+    /// What a segment has become; uncompressed ones are as planned.
     fn stored(&self, segment: usize) -> Option<(u64, Crc64)>;
 }

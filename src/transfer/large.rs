@@ -4,25 +4,24 @@ use super::part_stream::PartStream;
 use super::parts::{Attempt, AttemptOutcome, cut};
 use super::piece::{Made, What};
 use super::read::Content;
-use super::send::{Job, Sent, StoredVersion, local_fault};
+use super::send::{Job, Sent, StoredVersion};
 use super::sizes::SMALL_BYTES_MAX;
 use super::trust::Copying;
 use crate::files;
 use crate::files::Opened;
+use crate::os::blocking::blocking_on;
 use crate::s3::Proof;
 use crate::transfer::delta::assemble::{Assembly, part_bytes};
 use crate::types::{Class, Fault, ObjectMeta, Operation, Parts};
 use std::borrow::Cow;
 
-/// Files from this size are put together from the version before. Smaller ones
-/// go with one PUT: in parts, they would cost three requests or more to save a
-/// few MiB at most.
+/// From this size on, a version is built from the one before. Smaller files are sent with
+/// one PUT: parts would cost three requests or more and save a few MiB at most.
 const DELTA_FROM_BYTES: u64 = SMALL_BYTES_MAX + 1;
 
-/// Send a large file that [`super::read`] has planned. What is sent is read once
-/// more, and completed only when it is what was planned. `old` is what the
-/// bucket's version is made of: what it has of the file is copied on the server,
-/// if that can be proved.
+/// Send a large file that [`super::read`] has planned. It is read once more, and the
+/// upload is completed only if it is still what was planned. `old` is what the bucket's
+/// version is made of: the server copies what stayed the same, if it can prove that.
 ///
 /// # Errors
 /// Whatever disk or store reports; an upload in parts is aborted then.
@@ -32,7 +31,7 @@ pub async fn send_large(
     meta: ObjectMeta,
     old: Option<&Parts>,
 ) -> Result<Sent, Fault> {
-    // Before any part's memory, and while this waits for the disk.
+    // Taken before the memory of any part, and held while this waits for the disk.
     let _compressing = match job.gzip_level {
         Some(_) => Some(job.budget.compressing(job.lane).await),
         None => None,
@@ -67,7 +66,7 @@ pub async fn send_large(
     let whole = Assembly::fresh(&segments, part_bytes);
     match carry_out(job, content, &meta, whole, None).await? {
         AttemptOutcome::Sent(sent) => {
-            // The whole file could be sent, so the copies were what failed.
+            // The whole file could be sent, so it was the copies that failed.
             if let (Sent::Stored(_), Some(why)) = (&sent, distrust.filter(|why| why.remember)) {
                 job.distrust(Copying::Parts, &why.why).await;
             }
@@ -113,14 +112,13 @@ async fn open(job: &Job) -> Result<Opened, Fault> {
     let (root, path) = (job.root.clone(), job.path.clone());
     job.pulse.rest();
     let pulse = job.pulse.clone();
-    tokio::task::spawn_blocking(move || {
+    blocking_on("prepare", job.path.to_string(), move || {
         pulse.beat();
         let opened = files::open(&root, &path);
         pulse.rest();
         opened
     })
     .await
-    .map_err(|e| local_fault(&job.path, &e))?
 }
 
 async fn carry_out(
@@ -138,8 +136,8 @@ async fn carry_out(
     let part_bytes = part_bytes(content.fingerprint.size_bytes);
     let proof = match job.store.proof() {
         Some(proof) => Some(proof),
-        // After a restart the interrupted upload knows. If another one is begun after
-        // all, proving every part does no harm.
+        // After a restart the note of the interrupted upload says it. If another upload
+        // is begun after all, proving every part does no harm.
         None => {
             let plan = cut(part_bytes, old);
             let waiting = job.waiting(&headers, content, &plan).await?;

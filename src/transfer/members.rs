@@ -1,6 +1,6 @@
-//! Parts of a compressed file: gzip members, each made of one stretch of the
-//! file, several at a time. Together they are one gzip file (RFC 1952, 2.2), and
-//! a member stays what it is when the file around it changes.
+//! Parts of a compressed file: gzip members, each made of one stretch of the file,
+//! several at a time. Together they are one gzip file (RFC 1952, 2.2), and a member stays
+//! the same when the file around it changes.
 
 use super::sizes::AT_ONCE_MAX;
 
@@ -25,8 +25,8 @@ struct Member {
     made: JoinHandle<io::Result<Buffers>>,
 }
 
-/// A member's bytes of the file, and what they become. Used again and again:
-/// made anew on ever other threads, they would stay in each one's heap.
+/// A member's bytes, raw and compressed. The buffers are used again: new ones on other
+/// threads each time would stay in the heap of every thread.
 #[derive(Default)]
 struct Buffers {
     raw: Vec<u8>,
@@ -44,7 +44,7 @@ pub(crate) struct GzipFill {
     making: VecDeque<Member>,
     /// At most as many as members are made at once.
     spare: Vec<Buffers>,
-    /// The next bytes to read: of this segment, so many of it done.
+    /// The next bytes to read: the segment, and how many of its bytes are done.
     next: (usize, u64),
     stored: HashMap<usize, (u64, Crc64)>,
 }
@@ -53,7 +53,7 @@ impl GzipFill {
     pub fn new(base: Base, level: u32) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let level = Compression::new(level.min(9));
-        // No bytes at all are no gzip file: gunzip would call it cut off.
+        // An empty body is no gzip file: gunzip would call it truncated.
         let held = match base.segments.is_empty() {
             true => compress(&[], Vec::new(), level).unwrap_or_default(),
             false => Vec::new(),
@@ -71,8 +71,8 @@ impl GzipFill {
         }
     }
 
-    /// Read the next member's bytes and have them compressed. False when they
-    /// are not what was planned.
+    /// Read the next member's bytes and start to compress them. False when they are not
+    /// what was planned.
     fn begin_member(&mut self) -> Result<bool, Fault> {
         let (segment, done) = self.next;
         let left = self.base.segments[segment].raw_bytes - done;
@@ -95,7 +95,7 @@ impl GzipFill {
             (segment, done + bytes)
         };
         let level = self.level;
-        // Ends by itself; at most AT_ONCE_MAX of them.
+        // At most AT_ONCE_MAX of them; each ends by itself.
         let made = self.base.runtime.spawn_blocking(move || {
             let packed = compress(&raw, packed, level)?;
             Ok(Buffers { raw, packed })
@@ -129,8 +129,8 @@ impl GzipFill {
 }
 
 impl GzipFill {
-    /// The MD5 of stored members: those that the same content gives now, if they
-    /// are the same. Another compressor may have made them.
+    /// The MD5 of stored members, by compressing their content again; `None` when that
+    /// gives other bytes, since another compressor may have made them.
     fn make_again(
         &mut self,
         copy: &Copy,
@@ -197,7 +197,7 @@ impl Fill for GzipFill {
     fn take(&mut self, segment: usize, assembly: &Assembly) -> Result<bool, Fault> {
         if self.permit.is_none() {
             self.permit = Some(self.base.memory(assembly.held_bytes_max()));
-            // At once: growing by doubling would leave holes of many MiB.
+            // All at once: growing by doubling would leave holes of many MiB.
             let most = assembly.held_bytes_max() + MEMBER_BYTES;
             let more = usize::try_from(most).unwrap_or(usize::MAX);
             self.held

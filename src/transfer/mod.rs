@@ -1,13 +1,11 @@
 //! How bytes move from a file to the bucket.
 //!
-//! [`read`] takes a file steadily: what it returns was the file's content at
-//! one moment. [`send`] carries it out as one PUT or in parts, compressed or
-//! not; of a large file only what the bucket's version does not have. Called by
-//! the upload task. Invariants: nothing becomes a version whose bytes were not
-//! compared with what was planned as they were read; no copy that the server
-//! makes counts without its checksum; a file that changes while it is
-//! read is not completed; memory is bounded by [`Budget`]; an upload in parts that
-//! fails is resumed later, or aborted.
+//! [`read`] returns a file's content as it was at one moment. [`send`] sends it with one
+//! PUT or in parts, compressed or not; of a large file, only what the bucket's version
+//! does not have. Invariants: a version's bytes were compared with the plan as they were
+//! read; a copy made by the server counts only with its checksum; an upload of a file
+//! that changes while it is read is not completed; memory is bounded by [`Budget`]; an
+//! upload in parts that fails is resumed later, or aborted.
 //!
 //! | file | what it is for |
 //! |---|---|
@@ -39,6 +37,7 @@ mod uploads;
 
 pub use begin::{CLOCK_SKEW_MS, is_young};
 pub use budget::{Budget, Permit};
+pub(crate) use copy::proof::is_final;
 pub use copy::proof::is_of_one_piece;
 pub use copy::{Copied, Original, copy};
 pub use large::send_large;

@@ -18,8 +18,7 @@ pub(crate) struct PartStream {
 }
 
 impl PartStream {
-    /// Begin to make the parts, on a thread that ends by itself when nobody takes
-    /// them any more.
+    /// Begin to make the parts, on a thread that ends when nobody takes them any more.
     pub(crate) fn begin(
         job: &Job,
         content: &Content,
@@ -43,7 +42,7 @@ impl PartStream {
         let (runtime, pulse) = (Handle::current(), job.pulse.clone());
         tokio::task::spawn_blocking(move || {
             if let Err(fault) = make(work, &to, &runtime) {
-                // From here on nothing of the disk is waited for.
+                // From here on nobody waits for the disk.
                 pulse.rest();
                 let _ = runtime.block_on(to.send(Err(fault)));
             }

@@ -1,9 +1,9 @@
 //! Making the parts of a large file: bytes for the wire, compressed or not, and
 //! stretches of the old version that the server is to copy.
 //!
-//! Runs on a blocking thread and hands parts over one at a time, in order; it
-//! takes the memory of a part from the budget before it fills it. What it reads
-//! is compared with what was planned: other bytes end the work.
+//! Runs on a blocking thread and hands parts over one at a time, in order. It takes the
+//! memory of a part from the budget before it fills it. It compares what it reads with
+//! the plan, and ends at the first difference.
 
 use super::fill::{Base, Fill};
 
@@ -61,9 +61,9 @@ pub(crate) struct Reused {
 /// What the whole reading came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The bytes are the ones that were planned; so the object is made of these.
+    /// The bytes are the planned ones: the object is made of these.
     AsPlanned(Vec<Segment>),
-    /// The file never rests: this was in it.
+    /// The file never rests: this is what was read.
     Unrested(ContentHash),
     /// The file has changed: nothing of it may become a version.
     Changed,
@@ -89,8 +89,8 @@ pub(crate) struct Work {
     pub segments: Arc<[Segment]>,
     /// It does not rest: its bytes are taken as they are.
     pub is_torn: bool,
-    /// It may have changed since without its times telling: what is copied is
-    /// read and compared as well.
+    /// It may have changed since without a change of its times: what is copied is read
+    /// and compared as well.
     pub racy: bool,
     pub assembly: Assembly,
     /// Compression level, `None` for none.
@@ -136,8 +136,8 @@ pub(crate) fn make(
     }
 }
 
-/// No maker ever waits for memory while it holds a whole part (a full one is
-/// handed over first), so many large files at once cannot block each other.
+/// A full part is handed over before memory for the next one is waited for, so many large
+/// files at once cannot block each other.
 struct Maker<'a> {
     segments: Arc<[Segment]>,
     assembly: Assembly,
@@ -279,7 +279,7 @@ impl Maker<'_> {
         self.is_first = false;
         let is_end = end.is_some();
         let base = fill.base();
-        // Also after the last part: from here on nothing of the disk is waited for.
+        // Also after the last part: from here on nobody waits for the disk.
         base.pulse.rest();
         let sent = base.runtime.block_on(self.to.send(Ok(Made { what, end })));
         match sent {

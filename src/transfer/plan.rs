@@ -20,12 +20,12 @@ const READ_BYTES: usize = 256 * 1024;
 /// hashed by each, one to spare. With sixteen workers 16 MiB in all.
 const BUFFERS: usize = 4;
 
-/// What a file is.
+/// What a file consists of.
 #[derive(Debug)]
 pub(crate) struct Planned {
     /// Hash of all bytes that were read.
     pub hash: ContentHash,
-    /// How many.
+    /// How many bytes were read.
     pub bytes: u64,
     /// Its segments as they would be stored uncompressed.
     pub segments: Vec<Segment>,
@@ -65,7 +65,7 @@ pub(crate) fn plan(file: &mut File, limit_bytes: u64, pulse: &Pulse) -> io::Resu
     })
 }
 
-/// One reading that counts.
+/// Read once; an interrupted read is repeated.
 fn read(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match reader.read(buffer) {

@@ -3,7 +3,7 @@
 use super::plan::plan;
 use super::sizes::SMALL_BYTES_MAX;
 use crate::files;
-use crate::files::{Kept, Opened, Pulse};
+use crate::files::{Opened, Pulse, ReadAttributes};
 use crate::os;
 use crate::os::boot_now;
 use crate::types::{
@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How often a file that never rests is read before what was read last is stored.
+/// How often a file that never rests is read; then what the last reading gave is stored.
 const TRIES_MAX: u32 = 5;
 
 /// Pause between two readings of a file that does not rest.
@@ -32,12 +32,11 @@ const CLOCK_GRAIN: Duration = Duration::from_millis(50);
 /// again at the next scan.
 const RACY_WINDOW_NS: i64 = 2_000_000_000;
 
-/// A program that writes to memory that the file is mapped to moves the
-/// modification time once, when it first writes to a page, and again only after
-/// the system has written that page to the disk: Linux does so after 30 s, looking
-/// every 5 s. What was written between two such moments shows in no `stat`, so a
-/// file that was modified so shortly before it was hashed is hashed again at the
-/// next scan, too.
+/// A program that writes to a mapped file changes the modification time when it first
+/// writes to a page, and again only after the system has written that page to the disk:
+/// Linux does so after 30 s, looking every 5 s. No `stat` shows what was written in
+/// between, so a file that was modified so shortly before it was hashed is hashed again
+/// at the next scan, too.
 const MAPPED_WINDOW_NS: i64 = 60_000_000_000;
 
 /// How long to insist on a reading during which the file did not change.
@@ -66,11 +65,11 @@ pub struct Content {
     /// Hash of the content. For a large file that never rests, of the bytes
     /// that were there when reading began.
     pub hash: ContentHash,
-    /// When that was known: just before the last look that found it unchanged, by
-    /// [`crate::os::boot_now`], which no setting of the clock touches.
+    /// When the file was known to be like this: just before the last look that found it
+    /// unchanged.
     pub seen_at: BootMs,
-    /// The same by the server's clock, milliseconds since 1970; `None` while nobody
-    /// has said, and where the clock here is wrong.
+    /// The same by the server's clock, milliseconds since 1970; `None` while that is not
+    /// known, and where the clock here is wrong.
     pub seen_ms: Option<WallMs>,
     /// The content itself, when small.
     pub bytes: Option<Bytes>,
@@ -80,12 +79,12 @@ pub struct Content {
     pub racy: bool,
     /// How its beginning looks.
     pub look: Look,
-    /// What it is made of, when large; nothing else.
+    /// The segments of a large file; empty for a small one.
     pub segments: Arc<[Segment]>,
     /// Bytes that it takes on its disk, when it has holes.
     pub sparse_bytes: Option<u64>,
-    /// Its attributes, as they were with it.
-    pub attributes: Kept,
+    /// Its attributes at that moment.
+    pub attributes: ReadAttributes,
 }
 
 /// Read a regular file. Small ones are held in memory, of large ones hash and
@@ -110,7 +109,7 @@ pub fn read(
         }
         let mut opened = files::open(root, path)?;
         let sparse_bytes = os::sparse_bytes(&mut opened.file).map_err(|e| read_fault(path, &e))?;
-        // A change of them is a change of the status, which is looked at again below.
+        // A change of attributes changes the ctime, which is looked at again below.
         let attributes = files::attributes_of(&opened.file);
         let (content, steady) = if opened.fingerprint.size_bytes <= SMALL_BYTES_MAX {
             read_small(root, path, opened, pulse)?
@@ -219,7 +218,7 @@ fn content(
     began: Duration,
 ) -> Content {
     let began_ns = i128::try_from(began.as_nanos()).unwrap_or(i128::MAX);
-    // Each by itself: a time in the future must not hide the other one.
+    // Each time by itself: one in the future must not hide the other.
     let is_recent = |stamp_ns: i128, window_ns: i64| {
         stamp_ns <= began_ns && began_ns - stamp_ns < window_ns.into()
     };
@@ -235,7 +234,7 @@ fn content(
         look,
         segments: Arc::new([]),
         sparse_bytes: None,
-        attributes: Kept::default(),
+        attributes: ReadAttributes::default(),
     }
 }
 

@@ -1,9 +1,10 @@
-//! What is sent, where, and what became of it; content that is in memory.
+//! What is sent, where, and what became of it. Sends content that is in memory.
 
 use super::budget::Budget;
 use super::uploads::Uploads;
 use crate::files::Pulse;
 use crate::index::{Index, SourceId};
+use crate::os::blocking::blocking_on;
 use crate::s3::{At, ObjectHeaders, Store, Stored};
 use crate::types::{Class, ContentHash, Fault, ObjectMeta, Parts, RelKey, RelPath, chain};
 use crate::work::Lane;
@@ -46,7 +47,7 @@ pub struct Job {
     pub budget: Budget,
     /// What is told and asked while parts are on the wire.
     pub wire: UploadHooks,
-    /// Beats while the file is being read.
+    /// Beats while the file is read.
     pub pulse: Pulse,
     /// The uploads in parts of this process.
     pub uploads: Uploads,
@@ -55,8 +56,7 @@ pub struct Job {
 /// What is told and asked while parts are on the wire.
 #[derive(Clone)]
 pub struct UploadHooks {
-    /// Called once the bucket has taken something of a large file, long before
-    /// the whole of it: the bucket works.
+    /// Called once the bucket has taken the first part of a large file: it works.
     pub works: Arc<dyn Fn() + Send + Sync>,
     /// Called when the server asks for fewer requests.
     pub slowed: Arc<dyn Fn() + Send + Sync>,
@@ -84,7 +84,7 @@ pub struct StoredVersion {
     pub hash: ContentHash,
     /// What a large object is made of, for its next version.
     pub parts: Option<Parts>,
-    /// What it took.
+    /// What it cost.
     pub cost: Cost,
 }
 
@@ -105,7 +105,7 @@ impl StoredVersion {
     }
 }
 
-/// What one version took.
+/// What one version cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Bytes of content that went over the wire.
@@ -168,20 +168,17 @@ async fn packed(
     hash: ContentHash,
     level: u32,
 ) -> Result<(Bytes, ContentHash, bool), Fault> {
-    let runtime = Handle::current();
-    tokio::task::spawn_blocking(move || {
-        let packed = runtime.block_on(gzip_buffer(&raw, level))?;
-        Ok::<_, std::io::Error>(match packed.len() < raw.len() {
-            true => {
-                let wire_hash = ContentHash::of(&packed);
-                (Bytes::from(packed), wire_hash, true)
-            }
-            false => (raw, hash, false),
-        })
+    let (runtime, path) = (Handle::current(), job.path.clone());
+    blocking_on("prepare", job.path.to_string(), move || {
+        let packed = runtime.block_on(gzip_buffer(&raw, level));
+        let packed = packed.map_err(|error| local_fault(&path, &error))?;
+        if packed.len() >= raw.len() {
+            return Ok((raw, hash, false));
+        }
+        let wire_hash = ContentHash::of(&packed);
+        Ok((Bytes::from(packed), wire_hash, true))
     })
     .await
-    .map_err(|e| local_fault(&job.path, &e))?
-    .map_err(|e| local_fault(&job.path, &e))
 }
 
 async fn gzip_buffer(raw: &[u8], level: u32) -> std::io::Result<Vec<u8>> {

@@ -10,7 +10,7 @@ pub const SMALL_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// take little memory.
 pub(crate) const MEMBER_BYTES: u64 = 1024 * 1024;
 
-/// Members compressed at once: more cores than these are the office's.
+/// Members compressed at once: further cores belong to the office.
 pub(crate) const AT_ONCE_MAX: usize = 4;
 
 /// What a file that is being compressed may hold beside its parts on the wire:

@@ -4,7 +4,7 @@
 //! remembers such a server, and for a while it is sent everything.
 
 use super::piece::Reused;
-use super::send::{Job, local_fault};
+use super::send::Job;
 use crate::os::clock::wall_ms;
 use crate::s3::{PartDone, Proof};
 use crate::types::{Fault, WallMs};
@@ -42,7 +42,7 @@ impl Distrust {
 /// What a server is asked to copy. It may do one right and not the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Copying {
-    /// Stretches of a version, as parts of another.
+    /// Ranges of a version, as parts of another.
     Parts,
     /// Whole versions.
     Whole,
@@ -59,26 +59,23 @@ impl Job {
 
     /// Whether this server may be asked for such copies.
     pub(crate) async fn trusts(&self, copying: Copying) -> Result<bool, Fault> {
-        let job = self.clone();
-        tokio::task::spawn_blocking(move || {
+        self.noted(move |job| {
             let until_ms = job.index.state_get(&job.trust_name(copying))?;
             let left_ms = WallMs(until_ms.and_then(|ms| ms.as_i64()).unwrap_or(0)) - wall_ms();
             // A clock that was set back must not make it last for ever.
             Ok(!(1..=DISTRUST_MS).contains(&left_ms))
         })
         .await
-        .map_err(|e| local_fault(&self.path, &e))?
     }
 
-    /// Remember that this server's copies of that kind are not to be believed.
+    /// Remember that this server's copies of that kind are not trusted.
     pub(crate) async fn distrust(&self, copying: Copying, why: &str) {
-        let job = self.clone();
-        let noted = tokio::task::spawn_blocking(move || {
+        let noted = self.noted(move |job| {
             let until_ms = wall_ms() + DISTRUST_MS;
-            job.index
-                .state_set(&job.trust_name(copying), &json!(until_ms))
-        })
-        .await;
+            let name = job.trust_name(copying);
+            job.index.state_set(&name, &json!(until_ms))
+        });
+        let noted = noted.await;
         let (what, so) = match copying {
             Copying::Parts => ("parts of objects", "large files are sent whole"),
             Copying::Whole => ("objects", "files that are renamed or moved are sent again"),
@@ -88,14 +85,14 @@ impl Job {
             path = %self.path,
             "this server does not copy {what} as it should ({why}): {so}; it is tried again in a week"
         );
-        if let Ok(Err(fault)) = noted {
+        if let Err(fault) = noted {
             tracing::warn!("that cannot be remembered: {fault}");
         }
     }
 }
 
-/// Whether what the server says of a copied part shows that it is what it
-/// should be, or leaves that to the completion.
+/// Whether the server's answer proves a copied part, or the proof is left to the
+/// completion.
 pub(crate) fn check(done: &PartDone, part: &Reused, proof: Proof) -> Result<(), Distrust> {
     if done.crc64.is_some_and(|crc64| crc64 != part.crc64) {
         return Err(Distrust::of_server("a copied part has another checksum"));

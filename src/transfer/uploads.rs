@@ -38,8 +38,8 @@ impl Uploads {
         self.0.lock()
     }
 
-    /// From now on an upload of this object is under way. There is one at a
-    /// time: a path is never in two workers.
+    /// An upload of this object begins. There is one at a time: no path is with two
+    /// workers.
     #[must_use = "it is under way while this lives"]
     pub fn begin(&self, bucket: &str, bucket_key: &str) -> UnderWay {
         let place = (bucket.to_owned(), bucket_key.to_owned());

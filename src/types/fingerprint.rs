@@ -49,6 +49,14 @@ impl Fingerprint {
         WallMs(self.ctime_ns / 1_000_000)
     }
 
+    /// An object's metadata would say the same of both. A folder's size and times change
+    /// with what is in it; they are none of its own.
+    pub fn has_same_meta(&self, other: &Self) -> bool {
+        let own = |one: &Self| (one.kind, one.mode, one.owner);
+        let of_file = |one: &Self| (one.size_bytes, one.mtime_ns);
+        own(self) == own(other) && (self.kind == Kind::Folder || of_file(self) == of_file(other))
+    }
+
     /// What is put down for an object that is not on disk; its size does not matter.
     pub const UNSEEN: Self = Self {
         kind: Kind::File,

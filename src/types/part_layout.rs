@@ -125,6 +125,13 @@ pub struct Parts {
     pub segments: Vec<Segment>,
 }
 
+impl Parts {
+    /// They are of the version with this id and ETag.
+    pub fn are_of(&self, version_id: Option<&VersionId>, etag: &ETag) -> bool {
+        self.version_id.as_ref() == version_id && self.etag == *etag
+    }
+}
+
 /// Segments of one object at most: the index keeps some 45 bytes of each, and
 /// S3 takes no more parts (Amazon S3 User Guide, "Multipart upload limits").
 pub const SEGMENTS_MAX: usize = 10_000;

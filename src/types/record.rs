@@ -2,7 +2,7 @@
 
 use super::content_class::Look;
 use super::content_hash::ContentHash;
-use super::fingerprint::Fingerprint;
+use super::fingerprint::{Fingerprint, Kind};
 use super::instant::WallMs;
 use super::version::{ETag, VersionId, id_or_empty};
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,21 @@ impl Record {
             stored_at_ms: Self::DISTRUSTED_AT_MS,
             ..self
         }
+    }
+
+    /// What stands there is what was stored, as far as `stat` can tell.
+    pub fn is_as_stored(&self, found: &Fingerprint) -> bool {
+        if self.content.is_none() || self.racy {
+            return false;
+        }
+        let then = &self.fingerprint;
+        if found.kind == Kind::Folder {
+            // A folder's times change with its contents; they are no change of its own.
+            // Its attributes may be, and only the change of its status tells of that.
+            let own = |folder: &Fingerprint| (folder.mode, folder.owner, folder.ctime_ns);
+            return then.kind == Kind::Folder && own(then) == own(found);
+        }
+        then == found
     }
 
     /// It is of one version, whose content and metadata S3 lets nobody change. A

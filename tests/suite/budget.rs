@@ -115,6 +115,79 @@ async fn the_first_saves_are_stored_at_once_then_one_waits_and_the_last_state_is
     desk.daemon.stop().await.unwrap();
 }
 
+/// Named after the bug: a content that size and time did not tell of, as one that was
+/// saved between a look at the file and its reading, became a version at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_content_that_only_its_reading_tells_of_waits_like_any_other() {
+    let desk = Desk::start().await;
+    for number in 1..=BURST {
+        desk.save("data.db", text(number));
+        desk.rig.until_equal(&desk.daemon).await;
+    }
+    let file = desk.rig.path("data.db");
+    let stored = fs::metadata(&file).unwrap();
+    let last = text(BURST + 1);
+    assert_eq!(stored.len(), last.len() as u64);
+    let aside = desk.rig.dir.path().join("aside");
+    fs::write(&aside, &last).unwrap();
+    let to = fs::File::options().write(true).open(&aside).unwrap();
+    to.set_modified(stored.modified().unwrap()).unwrap();
+    fs::rename(aside, file).unwrap();
+    desk.until_it_waits().await;
+    assert_eq!(desk.versions("data.db").await, BURST);
+    // It is not lost.
+    desk.ahead_ms.fetch_add(5 * MINUTE_MS, Ordering::SeqCst);
+    desk.rig.until_equal(&desk.daemon).await;
+    let versions = history(&desk.rig.store(), "data.db").await;
+    assert_eq!((versions.len(), &versions[0]), (BURST + 1, &Some(last)));
+    assert_eq!(
+        desk.daemon.components().sources[0].pacing.waiting(),
+        (0, None)
+    );
+    desk.daemon.stop().await.unwrap();
+}
+
+/// Named after the waste: what was asked before a small file was read was asked again
+/// when it was stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn pacing_is_asked_once_for_each_version() {
+    let rig = Rig::new();
+    let config = write_config(&rig, "");
+    let traced = fs::read_to_string(&config).unwrap().replace(
+        "dir = \"log\"",
+        "dir = \"log\"\nlevel = \"keepwatch::backup=trace\"",
+    );
+    fs::write(&config, traced).unwrap();
+    let reconcile =
+        || finish(program().args(["--config", config.to_str().unwrap(), "--reconcile"]));
+    let large = vec![b'x'; 2_000_000];
+    // Read by the first look, after it, and together with its journal.
+    let names = ["letter.doc", "film.mov", "data.db"];
+    for number in 1..=2 {
+        rig.write("letter.doc", text(number));
+        rig.write("film.mov", [large.clone(), text(number)].concat());
+        rig.write("data.db", text(number));
+        rig.write("data.db-journal", text(number));
+        let output = reconcile();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+    for name in names {
+        assert_eq!(history(&rig.store(), name).await.len(), 2, "{name}");
+        let asked = log_lines(&rig, |line| {
+            line.contains("pacing is asked") && line.contains(&format!("path={name}"))
+        });
+        assert_eq!(asked.len(), 1, "{asked:#?}");
+    }
+}
+
+/// The lines of the log for which `wanted` holds.
+fn log_lines(rig: &Rig, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    let files = fs::read_dir(rig.dir.path().join("log")).unwrap();
+    let texts = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
+    let lines = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
+    lines.filter(|line| wanted(line)).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_stores_what_waits() {
     let desk = Desk::start().await;

@@ -5,8 +5,8 @@ use crate::backup::from_memory::from_memory;
 use crate::backup::plan::{Answer, Facts, FoundCopy, HeadOfCopy, Question};
 use crate::destination;
 use crate::os::blocking::blocking;
+use crate::transfer::is_final;
 use crate::types::{Class, ContentHash, Fault, VersionId};
-use std::sync::Arc;
 
 impl Object<'_> {
     pub(crate) async fn ask(
@@ -14,7 +14,8 @@ impl Object<'_> {
         question: Question,
         facts: &Facts<'_>,
     ) -> Result<Answer, Fault> {
-        if let Some(answer) = from_memory(self.ctx, self.item, facts, question) {
+        let now_ms = self.executor.clock.now_ms();
+        if let Some(answer) = from_memory(facts, question, self.item, now_ms) {
             return Ok(answer);
         }
         match question {
@@ -24,8 +25,12 @@ impl Object<'_> {
             Question::ContentLookup => self.look_up(facts).await,
             Question::HeadOfCopy => self.head_of_copy(facts).await,
             Question::PartLayout => {
-                let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
-                let parts = blocking(move || ctx.index.parts(id, &key)).await?;
+                let (index, key, id) = (
+                    self.executor.index.clone(),
+                    self.key.clone(),
+                    self.source.id,
+                );
+                let parts = blocking(move || index.parts(id, &key)).await?;
                 Ok(Answer::PartLayout(parts))
             }
             Question::Guard => self.ask_guard(facts).await,
@@ -41,14 +46,18 @@ impl Object<'_> {
     }
 
     async fn head(&self, version_id: Option<&VersionId>) -> Result<Answer, Fault> {
-        let head = self.ctx.store.head(self.at(), version_id).await?;
+        let head = self.executor.store.head(self.at(), version_id).await?;
         Ok(Answer::Head(head.map(Box::new)))
     }
 
     async fn head_with_checksums(&self, facts: &Facts<'_>) -> Result<Answer, Fault> {
         let head = facts.answers.head.as_ref().and_then(Option::as_ref);
         let version = head.and_then(|head| head.version_id.as_ref());
-        let head = self.ctx.store.head_with_sums(self.at(), version).await?;
+        let head = self
+            .executor
+            .store
+            .head_with_sums(self.at(), version)
+            .await?;
         Ok(Answer::HeadWithChecksums(head.map(Box::new)))
     }
 
@@ -57,15 +66,14 @@ impl Object<'_> {
         let Some((hash, size_bytes)) = content_of(facts) else {
             return Ok(Answer::ContentLookup(None));
         };
-        let (ctx, id) = (Arc::clone(self.ctx), self.source.id);
+        let (index, id) = (self.executor.index.clone(), self.source.id);
         let found = blocking(move || {
-            let Some(entry) = ctx.index.elsewhere(id, &hash, size_bytes)? else {
+            let Some(entry) = index.elsewhere(id, &hash, size_bytes)? else {
                 return Ok(None);
             };
-            let part_layout = ctx
-                .index
+            let part_layout = index
                 .parts(id, &entry.key)?
-                .filter(|parts| parts.version_id == entry.version_id && parts.etag == entry.etag);
+                .filter(|parts| parts.are_of(entry.version_id.as_ref(), &entry.etag));
             Ok(Some(FoundCopy { entry, part_layout }))
         });
         Ok(Answer::ContentLookup(found.await?.map(Box::new)))
@@ -77,7 +85,10 @@ impl Object<'_> {
         };
         let key = self.source.bucket_key(&found.entry.key).key;
         let version_id = found.entry.version_id.as_ref();
-        let head = self.ctx.store.head_with_sums(self.at_key(&key), version_id);
+        let head = self
+            .executor
+            .store
+            .head_with_sums(self.at_key(&key), version_id);
         let answer = match head.await {
             Ok(Some(head)) => HeadOfCopy::There(Box::new(head)),
             Ok(None) => HeadOfCopy::Gone,
@@ -96,9 +107,4 @@ impl Object<'_> {
 fn content_of(facts: &Facts<'_>) -> Option<(ContentHash, u64)> {
     let content = facts.content()?;
     Some((content.hash, content.fingerprint.size_bytes))
-}
-
-/// Asking again gives no other answer, and sending the content may help.
-fn is_final(fault: &Fault) -> bool {
-    matches!(fault.class, Class::Refused | Class::Denied | Class::Damaged)
 }

@@ -1,9 +1,8 @@
-//! How a file's attributes get into the bucket: in its object's metadata, or, where
-//! they do not fit there, in an object of their own that all files with the same
-//! attributes share.
+//! How a file's attributes get into the bucket: in its object's metadata, or, where they
+//! do not fit there, in an object of their own that files with the same attributes share.
 //!
-//! Invariants: that object is in the bucket before any that names it; attributes that
-//! are not kept are told, with the path and the reason.
+//! Invariants: that object is in the bucket before any object that names it; attributes
+//! that are lost are told of, with path and reason.
 
 use super::object::Object;
 use crate::s3::{At, ObjectHeaders, Precondition};
@@ -65,7 +64,7 @@ impl Object<'_> {
             Placement::Lost(why) => (Carried::Nothing, Some(why)),
             Placement::Apart(text, hash) => match self.store_apart(text, hash).await {
                 Ok(()) => (Carried::Apart(hash), None),
-                // A policy may keep that place closed: the file is stored all the same.
+                // A policy may forbid that key: the file is stored all the same.
                 Err(fault) if is_of_the_place(&fault) => {
                     (Carried::Nothing, Some(fault.to_string()))
                 }
@@ -84,15 +83,14 @@ impl Object<'_> {
             bucket: &settings.bucket,
             key: &key,
         };
-        let existing = self.ctx.store.head(at, None).await?;
-        let holds_it = |meta: &ObjectMeta| meta.content == Some(hash);
-        if existing.is_some_and(|head| head.meta.as_ref().is_ok_and(holds_it)) {
+        let existing = self.executor.store.head(at, None).await?;
+        if existing.is_some_and(|head| head.holds(Kind::File, &hash)) {
             return Ok(());
         }
         let file = Fingerprint {
             kind: Kind::File,
             size_bytes: text.len() as u64,
-            mtime_ns: i128::from(self.ctx.clock.server_now_ms().0) * 1_000_000,
+            mtime_ns: i128::from(self.executor.clock.server_now_ms().0) * 1_000_000,
             mode: 0o600,
             ..Fingerprint::UNSEEN
         };
@@ -103,7 +101,7 @@ impl Object<'_> {
         };
         let body = Bytes::from(text);
         let written = self
-            .ctx
+            .executor
             .store
             .write_record(at, body, &headers, Precondition::Always);
         written.await.map(drop)
@@ -131,7 +129,7 @@ impl Object<'_> {
     }
 }
 
-/// The bucket takes files, and does not take this object.
+/// The bucket takes files, but not this object.
 fn is_of_the_place(fault: &Fault) -> bool {
     matches!(
         fault.class,

@@ -1,5 +1,6 @@
 //! What the index learns of a version.
 
+use super::executor::Executor;
 use super::object::Object;
 use super::part_layout;
 use crate::backup::plan::Facts;
@@ -10,7 +11,6 @@ use crate::status::Event;
 use crate::transfer::Content;
 use crate::types::{ContentHash, Fault, Kind, Parts, Record};
 use crate::work::Lane;
-use std::sync::Arc;
 
 impl Object<'_> {
     pub(crate) fn record(
@@ -26,7 +26,7 @@ impl Object<'_> {
             version_id: stored.version_id.clone(),
             etag: stored.etag.clone(),
             stored_bytes,
-            stored_at_ms: self.ctx.clock.now_ms(),
+            stored_at_ms: self.executor.clock.now_ms(),
             racy: content.racy,
             look: content.look,
             attributes: content.attributes.attributes.id(),
@@ -43,11 +43,11 @@ impl Object<'_> {
         if delta.versions > 0 {
             self.count_version(&record);
         }
-        let (ctx, key, source) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
+        let (key, source) = (self.key.clone(), self.source.id);
         if parts.is_some() {
             // Large, so it is rare.
-            return blocking(move || ctx.index.commit_parts(source, &key, record, parts, &delta))
-                .await;
+            let index = self.executor.index.clone();
+            return blocking(move || index.commit_parts(source, &key, record, parts, &delta)).await;
         }
         let commit = Commit {
             source,
@@ -55,7 +55,8 @@ impl Object<'_> {
             change: Change::Put(record),
             activity: delta,
         };
-        ctx.commits.commit(&ctx.index, commit).await
+        let Executor { commits, index, .. } = self.executor;
+        commits.commit(index, commit).await
     }
 
     /// Record the version that the bucket has.
@@ -79,7 +80,11 @@ impl Object<'_> {
         if fresh == *record {
             return Ok(());
         }
-        let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
+        let (index, key, id) = (
+            self.executor.index.clone(),
+            self.key.clone(),
+            self.source.id,
+        );
         let stored = Stored {
             version_id: record.version_id.clone(),
             etag: record.etag.clone(),
@@ -87,11 +92,11 @@ impl Object<'_> {
         let parts = part_layout::of_raw(content, &stored, record.stored_bytes);
         blocking(move || {
             // A file that was adopted, or whose list an older Keepwatch did not keep.
-            if parts.is_some() && ctx.index.parts(id, &key)?.is_none() {
+            if parts.is_some() && index.parts(id, &key)?.is_none() {
                 let nothing = ActivityDelta::default();
-                return ctx.index.commit_parts(id, &key, fresh, parts, &nothing);
+                return index.commit_parts(id, &key, fresh, parts, &nothing);
             }
-            ctx.index.update(id, &key, fresh)
+            index.update(id, &key, fresh)
         })
         .await
     }
@@ -100,14 +105,14 @@ impl Object<'_> {
     fn count_version(&self, record: &Record) {
         if record.fingerprint.kind == Kind::File {
             let (source, path) = (&self.item.source, &self.item.path);
-            let now_ms = self.ctx.clock.now_ms();
+            let now_ms = self.executor.clock.now_ms();
             source.pacing.stored(path, record.stored_bytes, now_ms);
         }
     }
 
     /// How long ago the change was heard of.
     pub(crate) fn after_ms(&self) -> i64 {
-        let now_ms = self.ctx.clock.monotonic_ms();
+        let now_ms = self.executor.clock.monotonic_ms();
         now_ms - self.item.since_ms
     }
 

@@ -1,22 +1,22 @@
 //! Reads what one object holds.
 
 use super::object::Object;
-use crate::backup::context::Context;
 use crate::backup::plan::{Answer, Facts};
 use crate::backup::read::{Early, read_object};
 use crate::backup::valid_from::valid_from_ms;
 use crate::files;
-use crate::files::{Kept, Pulse};
+use crate::files::{Pulse, ReadAttributes};
 use crate::os;
 use crate::os::clock;
+use crate::s3::Store;
 use crate::transfer::{Content, SMALL_BYTES_MAX};
 use crate::types::{BootMs, ContentHash, Fault, Fingerprint, Kind, Look, WallMs};
 use bytes::Bytes;
 use std::sync::Arc;
 
 /// When that was by the server's clock, which was read at `seen_at`.
-pub(crate) fn when_seen_ms(ctx: &Context, seen_at: BootMs) -> Option<WallMs> {
-    ctx.store.server_time_ms(seen_at, clock::wall_ms())
+pub(crate) fn when_seen_ms(store: &Store, seen_at: BootMs) -> Option<WallMs> {
+    store.server_time_ms(seen_at, clock::wall_ms())
 }
 
 impl Object<'_> {
@@ -38,7 +38,7 @@ impl Object<'_> {
         seen: &Fingerprint,
         facts: &Facts<'_>,
     ) -> Result<Option<Content>, Fault> {
-        let (ctx, item) = (self.ctx, self.item);
+        let (executor, item) = (self.executor, self.item);
         let taken = match self.early.take() {
             Some(Early { memory, taken }) => {
                 self.memory = Some(memory);
@@ -46,7 +46,8 @@ impl Object<'_> {
             }
             None => {
                 if seen.size_bytes <= SMALL_BYTES_MAX {
-                    self.memory = Some(ctx.budget.take(item.lane, seen.size_bytes).await);
+                    let memory = executor.budget.take(item.lane, seen.size_bytes).await;
+                    self.memory = Some(memory);
                 }
                 read_object(item, seen.kind).await?
             }
@@ -55,8 +56,9 @@ impl Object<'_> {
             return Ok(None);
         };
         self.symlink_target = target;
-        content.seen_ms = when_seen_ms(ctx, content.seen_at);
-        content.seen_ms = valid_from_ms(ctx, item, &content, facts.record.as_ref()).await?;
+        content.seen_ms = when_seen_ms(&executor.store, content.seen_at);
+        let (swaps, index, record) = (&executor.swaps, &executor.index, facts.record.as_ref());
+        content.seen_ms = valid_from_ms(swaps, index, item, &content, record).await?;
         Ok(Some(content))
     }
 
@@ -70,7 +72,7 @@ impl Object<'_> {
             },
             hash: ContentHash::of(&[]),
             seen_at,
-            seen_ms: when_seen_ms(self.ctx, seen_at),
+            seen_ms: when_seen_ms(&self.executor.store, seen_at),
             bytes: Some(Bytes::new()),
             is_torn: false,
             racy: false,
@@ -81,7 +83,7 @@ impl Object<'_> {
         })
     }
 
-    async fn folder_attributes(&self) -> Result<Kept, Fault> {
+    async fn folder_attributes(&self) -> Result<ReadAttributes, Fault> {
         let item = self.item.clone();
         let pulse = Pulse::default();
         item.source

@@ -1,9 +1,8 @@
 //! Has the server copy what it has: a version onto its own key with other metadata, or
 //! one from another path.
 //!
-//! Invariant: what is copied is one version, known by its id, so that nothing that
-//! happens to its path meanwhile can get into the copy; and nothing fails because
-//! a copy does: the content is sent then.
+//! Invariants: one version is copied, known by its id, so that nothing that happens at its
+//! path meanwhile can get into the copy. Where a copy fails, the content is sent.
 
 use super::object::Object;
 use super::part_layout;
@@ -17,7 +16,6 @@ use crate::s3::{CopyFrom, Head, Stored};
 use crate::transfer;
 use crate::transfer::{Content, Copied, Original};
 use crate::types::{Class, ContentHash, Fault, Parts, id_text};
-use std::sync::Arc;
 
 impl Object<'_> {
     /// Same content, other metadata: let the server copy the version.
@@ -38,7 +36,8 @@ impl Object<'_> {
         };
         let meta = self.meta(content);
         let copied = transfer::copy(&self.job(), content, &original, meta).await;
-        let Copied::Stored(stored) = self.unless_answered(content, copied).await? else {
+        let Copied::Stored(stored) = self.unless_answered(content.fingerprint, copied).await?
+        else {
             return Ok(Progress::Learned(Answer::MetadataCopyRefused));
         };
         self.heard(Deed::Copied, &stored).await;
@@ -64,9 +63,13 @@ impl Object<'_> {
         if content.segments.is_empty() {
             return Ok(None);
         }
-        let (ctx, key, id) = (Arc::clone(self.ctx), self.key.clone(), self.source.id);
-        let known = blocking(move || ctx.index.parts(id, &key)).await?;
-        let known = known.filter(|p| p.version_id == head.version_id && p.etag == head.etag);
+        let (index, key, id) = (
+            self.executor.index.clone(),
+            self.key.clone(),
+            self.source.id,
+        );
+        let known = blocking(move || index.parts(id, &key)).await?;
+        let known = known.filter(|parts| parts.are_of(head.version_id.as_ref(), &head.etag));
         let raw = (!head.gzip).then(|| part_layout::of_raw(content, stored, head.stored_bytes));
         let original = known.or(raw.flatten());
         Ok(original.map(|parts| part_layout::of_copy(parts, stored)))
@@ -92,14 +95,14 @@ impl Object<'_> {
         let meta = self.meta(content);
         let copied = transfer::copy(&self.job(), content, &original, meta).await;
         match &copied {
-            // That the copy cannot be looked at says nothing about copying.
+            // A copy that cannot be looked at says nothing about copying.
             Err(fault) if fault.class == Class::Transient && !fault.operation.is_reading() => {
                 self.source.copies.failed();
             }
             Err(_) => {}
             Ok(_) => self.source.copies.answered(),
         }
-        match self.unless_answered(content, copied).await? {
+        match self.unless_answered(content.fingerprint, copied).await? {
             Copied::Stored(stored) => {
                 self.heard(Deed::Copied, &stored).await;
                 self.commit_copy(content, from, &stored).await?;
@@ -133,8 +136,8 @@ impl Object<'_> {
             // The record says so, and a scan of the bucket would say otherwise.
             return Ok(());
         }
-        let (ctx, id) = (Arc::clone(self.ctx), self.source.id);
-        blocking(move || ctx.index.forget_elsewhere(id, &hash, &gone)).await
+        let (index, id) = (self.executor.index.clone(), self.source.id);
+        blocking(move || index.forget_elsewhere(id, &hash, &gone)).await
     }
 
     async fn commit_copy(

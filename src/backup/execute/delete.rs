@@ -1,8 +1,8 @@
 //! Marks deletions in the bucket and forgets records in the index.
 
+use super::executor::Executor;
 use super::object::Object;
-use crate::backup::context::{Context, Item};
-use crate::backup::mark_unverified;
+use crate::backup::item::Item;
 use crate::backup::outcome::Outcome;
 use crate::backup::plan::{Answer, Facts, GuardAnswer, is_lost_plain_file};
 use crate::destination;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// The object at `key` is gone from the disk: plan that and carry it out.
 pub(crate) async fn delete(
-    ctx: &Arc<Context>,
+    executor: &Executor,
     item: &Item,
     key: RelKey,
     record: Option<Record>,
@@ -32,7 +32,7 @@ pub(crate) async fn delete(
         record,
         ..Facts::default()
     };
-    Object::new(ctx, item, key).run(&mut facts).await
+    Object::new(executor, item, key).run(&mut facts).await
 }
 
 /// Tell the guard of a plain file that is gone.
@@ -72,11 +72,12 @@ impl Object<'_> {
             return Ok(Outcome::Agreed);
         };
         let source = self.source;
-        let renamed = self.ctx.moves.went_to(source.id, &self.item.path, record);
-        let marked = self.ctx.store.mark_deleted(self.at()).await;
-        let seen = record.fingerprint;
-        let marked =
-            mark_unverified::unless_answered(self.ctx, source, &self.key, seen, marked).await;
+        let renamed = self
+            .executor
+            .swaps
+            .went_to(source.id, &self.item.path, record);
+        let marked = self.executor.store.mark_deleted(self.at()).await;
+        let marked = self.unless_answered(record.fingerprint, marked).await;
         let Some(version_id) = self.is_marked(marked).await? else {
             return Ok(Outcome::Agreed);
         };
@@ -99,9 +100,9 @@ impl Object<'_> {
         Ok(Outcome::Answered)
     }
 
-    /// A key that may store but not delete is a common and careful choice: that must
-    /// not stop the uploads, only say that deletions are not marked. Tried again at
-    /// the next scan, which the end of an outage asks for.
+    /// Credentials that may store but not delete are a common and careful choice: that
+    /// stops no uploads, and only says that deletions are not marked. The next scan tries
+    /// again.
     async fn is_marked(
         &self,
         marked: Result<Option<VersionId>, Fault>,
@@ -129,7 +130,10 @@ impl Object<'_> {
                 ..ActivityDelta::default()
             },
         };
-        self.ctx.commits.commit(&self.ctx.index, commit).await?;
+        self.executor
+            .commits
+            .commit(&self.executor.index, commit)
+            .await?;
         if record.fingerprint.kind != Kind::Folder {
             guard::forgotten(&self.item.source.guard, &self.key);
         }

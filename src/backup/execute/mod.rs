@@ -5,7 +5,8 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `path` | one turn of a path: its steps, one after the other |
+//! | `executor` | what all of it takes |
+//! | `path` | one turn of a path: its steps, one after the other (`beginning`: the first look) |
 //! | `together` | a file and its companions, read at one moment (`moment`) |
 //! | `changed` | whether a path changed meanwhile |
 //! | `object`, `run` | one object: plan, carry out, until it is done with |
@@ -16,11 +17,13 @@
 
 mod ask;
 mod attributes;
+mod beginning;
 mod changed;
 mod commit;
 mod content;
 mod copy;
 mod delete;
+mod executor;
 mod moment;
 mod object;
 mod part_layout;
@@ -29,4 +32,5 @@ mod run;
 mod send;
 mod together;
 
+pub use executor::Executor;
 pub(crate) use path::{PathDone, work};

@@ -1,6 +1,6 @@
 //! Reading a file and its companions at one moment.
 
-use crate::backup::context::Item;
+use crate::backup::item::Item;
 use crate::backup::read::read_now;
 use crate::backup::snapshot::Companion;
 use crate::files;
@@ -13,11 +13,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often files that do not rest are read before what was read last is stored.
+/// How often files that never rest are read; then what the last reading gave is stored.
 const TRIES_MAX: u32 = 5;
 
-/// Two writes closer than this may leave one time behind (see `transfer::read`): what
-/// was written so shortly ago is looked at again after it.
+/// Two writes closer than this may leave one time behind (see `transfer::read`): files
+/// written so shortly ago are looked at again after it.
 const GRAIN: Duration = Duration::from_millis(50);
 
 /// What is to be read at one moment.
@@ -69,7 +69,7 @@ fn read_with_patience(
         let is_last = group.is_deadline && attempt == tries;
         match read_once(root, group, is_last, pulse) {
             Ok(Some(read)) => return Ok(Some(read)),
-            // One of them went away: that is a change of all.
+            // One of them went away: that is a change of the group.
             Err(fault) if !matches!(fault.class, Class::Vanished | Class::Changed) => {
                 return Err(fault);
             }
@@ -79,8 +79,8 @@ fn read_with_patience(
     Ok(None)
 }
 
-/// All of them as they are, none of them changing between the first look and the
-/// last; `is_last` takes what is there.
+/// Read all of them; none may change between the first look and the last, unless this
+/// `is_last`: then what is there is taken.
 fn read_once(
     root: &Path,
     group: &Group,
@@ -134,8 +134,8 @@ fn read_once(
     Ok(Some(read))
 }
 
-/// What stands there of the group, once none of it was written within the grain of the
-/// clock; `None` when something changes meanwhile, unless this `is_last`.
+/// What stands there of the group, once its last write is older than the clock's grain;
+/// `None` when something changes meanwhile, unless this `is_last`.
 fn stat_after_grain(
     root: &Path,
     group: &Group,

@@ -1,7 +1,8 @@
 //! One object on its way to the bucket or out of it.
 
-use crate::backup::context::{Context, Item};
-use crate::backup::outcome::bucket_works;
+use super::executor::Executor;
+use crate::backup::item::Item;
+use crate::backup::mark_unverified;
 use crate::backup::plan::{Facts, Policy};
 use crate::backup::read::Early;
 use crate::destination;
@@ -11,12 +12,14 @@ use crate::guard::Grant;
 use crate::s3::{At, Stored};
 use crate::source::SourceRuntime;
 use crate::transfer::{Content, Job, Permit, UploadHooks};
-use crate::types::{BucketKey, Carried, Class, ContentHash, Fault, FullKey, ObjectMeta, RelKey};
+use crate::types::{
+    BucketKey, Carried, Class, ContentHash, Fault, Fingerprint, FullKey, ObjectMeta, RelKey,
+};
 use std::sync::Arc;
 
 /// One object of a path, while it is planned and its plan carried out.
 pub(crate) struct Object<'a> {
-    pub(crate) ctx: &'a Arc<Context>,
+    pub(crate) executor: &'a Executor,
     pub(crate) item: &'a Item,
     pub(crate) source: &'a Arc<SourceRuntime>,
     pub(crate) key: RelKey,
@@ -37,10 +40,10 @@ pub(crate) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    pub(crate) fn new(ctx: &'a Arc<Context>, item: &'a Item, key: RelKey) -> Self {
+    pub(crate) fn new(executor: &'a Executor, item: &'a Item, key: RelKey) -> Self {
         let source = &item.source;
         Self {
-            ctx,
+            executor,
             item,
             source,
             bucket_key: source.bucket_key(&key),
@@ -63,7 +66,10 @@ impl<'a> Object<'a> {
             marks_deletions: self.source.marks_deletions(),
             keeps_versions: self.source.destination.keeps_versions(),
             is_compared: self.source.comparison.is_done(),
-            may_copy: self.source.copies.may_try(self.ctx.clock.monotonic_ms()),
+            may_copy: self
+                .source
+                .copies
+                .may_try(self.executor.clock.monotonic_ms()),
             forgives_owner: content.is_some_and(|read| owners.are_forgiven(&read.fingerprint)),
         }
     }
@@ -92,8 +98,8 @@ impl<'a> Object<'a> {
     }
 
     pub(crate) fn meta(&self, content: &Content) -> ObjectMeta {
-        // A large file that never rests may differ from what was hashed by the
-        // time it is sent, and metadata goes first: it then claims no hash.
+        // A large file that never rests may differ from what was hashed by the time it is
+        // sent, and its metadata is sent first: it claims no hash.
         let hash = (!content.is_torn || content.bytes.is_some()).then_some(content.hash);
         ObjectMeta {
             symlink_target: self.symlink_target.clone(),
@@ -112,8 +118,8 @@ impl<'a> Object<'a> {
             && self.symlink_target.is_none()
             && self.source.compress.matches(&self.item.path);
         Job {
-            store: self.ctx.store.clone(),
-            index: self.ctx.index.clone(),
+            store: self.executor.store.clone(),
+            index: self.executor.index.clone(),
             source: self.source.id,
             root: self.source.config.path.clone(),
             path: self.item.path.clone(),
@@ -122,21 +128,21 @@ impl<'a> Object<'a> {
             bucket_key: self.bucket_key.key.clone(),
             gzip_level: compress.then_some(self.source.config.compress_level),
             lane: self.item.lane,
-            budget: self.ctx.budget.clone(),
+            budget: self.executor.budget.clone(),
             wire: self.wire(),
             pulse: Pulse::default(),
-            uploads: self.ctx.uploads.clone(),
+            uploads: self.executor.uploads.clone(),
         }
     }
 
     /// What is told while it is sent. A circuit breaker that waits for this path to prove
     /// the bucket need not wait for the end of a large file.
     fn wire(&self) -> UploadHooks {
-        let shared = || (Arc::clone(self.ctx), self.item.clone());
-        let (ctx, item) = shared();
-        let works = Arc::new(move || bucket_works(&ctx, &item));
-        let (ctx, item) = shared();
-        let slowed = Arc::new(move || item.source.breaker.slowed(&item.path, ctx.clock.now_ms()));
+        let shared = || (self.executor.breakers.clone(), self.item.clone());
+        let (breakers, item) = shared();
+        let works = Arc::new(move || breakers.took(&item));
+        let (breakers, item) = shared();
+        let slowed = Arc::new(move || breakers.slowed(&item));
         let item = self.item.clone();
         let at_once = Arc::new(move || item.source.breaker.at_once());
         UploadHooks {
@@ -144,6 +150,17 @@ impl<'a> Object<'a> {
             slowed,
             at_once,
         }
+    }
+
+    /// Pass the answer on; when there was none, the key is compared with the bucket later.
+    /// `seen` is what stood there.
+    pub(crate) async fn unless_answered<T>(
+        &self,
+        seen: Fingerprint,
+        answer: Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let index = &self.executor.index;
+        mark_unverified::unless_answered(index, self.source, &self.key, seen, answer).await
     }
 
     /// Take in what the answer says of the bucket.

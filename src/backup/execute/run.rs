@@ -43,10 +43,10 @@ impl Object<'_> {
                 self.item.source.pacing.forget(&self.item.path);
                 Outcome::Agreed
             }
-            Plan::Nothing(_) | Plan::Hold(_) => Outcome::Agreed,
+            Plan::Nothing(_) | Plan::Wait(_) => Outcome::Agreed,
             Plan::Defer(reason) => match reason {
                 // In the queue, where whoever waits for the end of a comparison sees it.
-                DeferReason::GuardIsCounting => Outcome::Aside,
+                DeferReason::GuardIsCounting => Outcome::Deferred,
                 DeferReason::BusyCompanion
                 | DeferReason::ChangedWhileRead
                 | DeferReason::BackAgain => Outcome::Changed,

@@ -2,7 +2,6 @@
 
 use super::object::Object;
 use super::run::Progress;
-use crate::backup::mark_unverified;
 use crate::backup::outcome::Outcome;
 use crate::destination::Deed;
 use crate::index::ActivityDelta;
@@ -32,7 +31,7 @@ impl Object<'_> {
             }
         };
         self.note_copy_health(&sent, may_copy);
-        match self.unless_answered(content, sent).await? {
+        match self.unless_answered(content.fingerprint, sent).await? {
             Sent::Changed => Ok(Progress::Done(Outcome::Changed)),
             Sent::Stored(done) => {
                 self.commit_sent(content, done).await?;
@@ -54,22 +53,12 @@ impl Object<'_> {
         }
         let is_stored = matches!(sent, Ok(Sent::Stored { .. }));
         // What failed just now may have been a copy itself: it tells nothing else.
-        if !may_copy && copies.sent(is_stored, self.ctx.clock.monotonic_ms()) {
+        if !may_copy && copies.sent(is_stored, self.executor.clock.monotonic_ms()) {
             tracing::warn!(
                 source = %self.source.config.name,
                 "the server fails to copy but takes contents: for the next hour, all are sent"
             );
         }
-    }
-
-    /// Pass the answer on; when there was none, the key is compared with the bucket later.
-    pub(crate) async fn unless_answered<T>(
-        &self,
-        content: &Content,
-        answer: Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        let (source, seen) = (self.source, content.fingerprint);
-        mark_unverified::unless_answered(self.ctx, source, &self.key, seen, answer).await
     }
 
     async fn commit_sent(&self, content: &Content, done: StoredVersion) -> Result<(), Fault> {

@@ -1,55 +1,57 @@
 //! A file and what belongs to it (`types::companion`): read at one moment, stored as
 //! one state.
 //!
-//! Invariants: each companion says with which content of the file it was read; what is
-//! there goes before the file, what is gone is marked after it, so that whatever the
-//! bucket has of the file, it has what belongs to it as well. All say one moment. A
-//! companion is in no other hand meanwhile: its own turn is its file's.
+//! Invariants: each companion says with which content of the file it was read. Companions
+//! that are there are stored before the file, deletions are marked after it: whatever the
+//! bucket has of the file, it has the companions of that as well. All say one moment. No
+//! other worker has a companion meanwhile: its turn is that of its file.
 
 use super::changed::has_changed;
 use super::content::when_seen_ms;
 use super::delete::delete;
+use super::executor::Executor;
 use super::moment::{Group, GroupContent, read_group};
 use super::object::Object;
-use crate::backup::context::{Context, Item};
-use crate::backup::from_memory::is_to_be_read;
+use crate::backup::from_memory::{is_to_be_read, may_add_version};
+use crate::backup::item::Item;
 use crate::backup::mark_unverified::mark_unverified;
 use crate::backup::outcome::Outcome;
-use crate::backup::plan::{Facts, NothingReason, Plan, is_as_stored, plan};
+use crate::backup::plan::{Facts, NothingReason, Plan, last_version_read_ms, plan};
 use crate::backup::rehint;
 use crate::backup::snapshot::{Companion, Main, main_of};
 use crate::backup::valid_from::valid_from_ms;
 use crate::files::Pulse;
+use crate::index::Index;
 use crate::os::blocking::blocking;
 use crate::transfer::{Content, SMALL_BYTES_MAX};
 use crate::types::{
-    Bond, Class, ContentHash, Fault, Fingerprint, Kind, Record, RelKey, RelPath, WallMs, companion,
+    Bond, Class, ContentHash, Fault, Fingerprint, Kind, MonotonicMs, Record, RelKey, RelPath,
+    WallMs, companion,
 };
-use std::sync::Arc;
 
 /// Give the path's turn to the file that it belongs to, if there is one. `None` when
 /// its turn is its own.
 pub(crate) async fn pass_to_main(
-    ctx: &Arc<Context>,
+    executor: &Executor,
     item: &Item,
 ) -> Result<Option<Outcome>, Fault> {
-    let Some(Main { path, folder }) = main(ctx, item).await? else {
+    let Some(Main { path, folder }) = main(&executor.index, item).await? else {
         return Ok(None);
     };
-    // The other worker knows nothing of a folder that was here.
-    let done = delete(ctx, item, RelKey::of_folder(&item.path), folder).await?;
+    // The file's turn knows nothing of a folder that was here.
+    let done = delete(executor, item, RelKey::of_folder(&item.path), folder).await?;
     item.source.work.edit(path, item.since_ms, item.deadline);
     Ok(Some(done))
 }
 
-async fn main(ctx: &Arc<Context>, item: &Item) -> Result<Option<Main>, Fault> {
+async fn main(index: &Index, item: &Item) -> Result<Option<Main>, Fault> {
     if companion::main_of(&item.path).is_none() {
         return Ok(None);
     }
-    let (shared, path, source) = (Arc::clone(ctx), item.path.clone(), Arc::clone(&item.source));
+    let (index, own) = (index.clone(), item.clone());
     let pulse = Pulse::default();
     let beat = pulse.clone();
-    let work = move || main_of(&shared, &source, &path, &beat);
+    let work = move || main_of(&index, &own.source, &own.path, &beat);
     item.source.watchdog.run(&pulse, work).await
 }
 
@@ -57,25 +59,25 @@ async fn main(ctx: &Arc<Context>, item: &Item) -> Result<Option<Main>, Fault> {
 fn item_of(item: &Item, path: &RelPath) -> Item {
     Item {
         path: path.clone(),
-        // It goes with its file, whatever was renamed.
+        // It is deleted with its file, whatever was renamed.
         was_deferred: true,
         ..item.clone()
     }
 }
 
-/// The path is no file any more, or is about to be marked as gone: what is there
-/// beside it is a file of its own from now on. Its object says that it belongs to the
-/// file, and a restore would leave it out: its own turn asks the bucket, and has the
-/// object say otherwise.
+/// The path is no file any more, or is about to be marked as gone: the companions that are
+/// there are files of their own from now on. Their objects say that they belong to the
+/// file, and a restore would leave them out, so each has a turn that asks the bucket and
+/// corrects its object.
 pub(crate) async fn release(
-    ctx: &Arc<Context>,
+    index: &Index,
     item: &Item,
     companions: &[Companion],
 ) -> Result<(), Fault> {
     for companion in companions {
         if says_that_it_belongs(companion) {
             let key = RelKey::of_file(&companion.path);
-            mark_unverified(ctx, &item.source, &key, Fingerprint::UNSEEN).await?;
+            mark_unverified(index, &item.source, &key, Fingerprint::UNSEEN).await?;
         }
         item.source
             .work
@@ -89,9 +91,9 @@ fn says_that_it_belongs(companion: &Companion) -> bool {
     companion.disk.is_some() && companion.record.is_some() && companion.bond != Bond::Lock
 }
 
-/// The file is gone and marked: so are those that went with it.
+/// The file is gone and marked: mark the companions that went with it.
 pub(crate) async fn delete_companions(
-    ctx: &Arc<Context>,
+    executor: &Executor,
     item: &Item,
     companions: Vec<Companion>,
 ) -> Result<Outcome, Fault> {
@@ -99,9 +101,9 @@ pub(crate) async fn delete_companions(
     for companion in companions.into_iter().filter(|one| one.disk.is_none()) {
         let item = item_of(item, &companion.path);
         let key = RelKey::of_file(&companion.path);
-        let done = match delete(ctx, &item, key, companion.record).await? {
-            // It is not this path's turn that could be set aside.
-            Outcome::Aside => Outcome::Changed,
+        let done = match delete(executor, &item, key, companion.record).await? {
+            // It is not this path's turn that could be deferred.
+            Outcome::Deferred => Outcome::Changed,
             done => done,
         };
         if done == Outcome::Changed {
@@ -113,9 +115,9 @@ pub(crate) async fn delete_companions(
     Ok(all)
 }
 
-/// Store a file that something belongs to, and that.
+/// Store a file and its companions.
 pub(crate) async fn store(
-    ctx: &Arc<Context>,
+    executor: &Executor,
     item: &Item,
     seen: Fingerprint,
     record: Option<Record>,
@@ -129,37 +131,39 @@ pub(crate) async fn store(
         companions: &present,
         ..Facts::default()
     };
-    if !is_to_be_read(ctx, item, &mut facts) {
+    if !is_to_be_read(&mut facts, item, executor.clock.now_ms()) {
         let has_nothing_new = matches!(plan(&facts), Plan::Nothing(NothingReason::AsStored));
-        let mut main = Object::new(ctx, item, RelKey::of_file(&item.path));
+        let mut main = Object::new(executor, item, RelKey::of_file(&item.path));
         let outcome = main.run(&mut facts).await?;
         return if has_nothing_new {
-            delete_companions(ctx, item, gone).await
+            delete_companions(executor, item, gone).await
         } else {
             Ok(outcome)
         };
     }
+    let may_add_version = facts.answers.may_add_version;
     let record = facts.record.take();
     let main_as_stored = record.clone();
     let group = Group {
         main: item.path.clone(),
-        main_as_stored: main_as_stored.filter(|record| is_as_stored(&seen, Some(record))),
+        main_as_stored: main_as_stored.filter(|record| record.is_as_stored(&seen)),
         present,
         is_deadline: item.deadline,
     };
     let paths: Paths = group.present.iter().map(|one| one.path.clone()).collect();
-    let outcome = match store_group(ctx, item, &seen, record, group).await {
-        Ok(outcome) => outcome,
+    let outcome = match store_group(executor, item, &seen, record, group, may_add_version).await {
+        Ok(Some(outcome)) => outcome,
+        Ok(None) => return Ok(Outcome::Agreed),
         Err(fault) => {
-            note_unprotected(ctx, item, paths, &fault).await?;
+            note_unprotected(executor, item, paths, &fault).await?;
             return Err(fault);
         }
     };
     if outcome == Outcome::Changed {
         return Ok(outcome);
     }
-    note_protected(ctx, item, paths).await?;
-    let marked = delete_companions(ctx, item, gone).await?;
+    note_protected(&executor.index, item, paths).await?;
+    let marked = delete_companions(executor, item, gone).await?;
     Ok(match marked {
         // One that may not be marked yet is looked at again with its file.
         Outcome::Changed => marked,
@@ -182,39 +186,63 @@ fn memory_bytes(seen: &Fingerprint, present: &[Companion]) -> u64 {
         .sum()
 }
 
-/// Read all of them and store them, the file last.
+/// Read all of them and store them, the file last; `None` when they wait for their next
+/// version. `may_add_version` is what pacing has said, if it was asked by now.
 async fn store_group(
-    ctx: &Arc<Context>,
+    executor: &Executor,
     item: &Item,
     seen: &Fingerprint,
     record: Option<Record>,
     group: Group,
-) -> Result<Outcome, Fault> {
+    may_add_version: Option<bool>,
+) -> Result<Option<Outcome>, Fault> {
     // The memory is held until all is sent: this is what bounds it.
     let bytes = memory_bytes(seen, &group.present);
-    let _memory = ctx.budget.take_together(bytes).await;
+    let _memory = executor.budget.take_together(bytes).await;
     let (group, read) = read_group(item, group).await?;
     let Some(mut read) = read else {
-        return Ok(Outcome::Changed);
+        return Ok(Some(Outcome::Changed));
     };
-    read.seen_ms = when_seen_ms(ctx, read.seen_at);
+    let may_add_version = may_add_version
+        .unwrap_or_else(|| may_add_group(executor, item, record.as_ref(), &group, &read));
+    if !may_add_version {
+        return Ok(None);
+    }
+    read.seen_ms = when_seen_ms(&executor.store, read.seen_at);
     if let Some(main) = &mut read.main {
         main.seen_ms = read.seen_ms;
-        let from_ms = valid_from_ms(ctx, item, main, record.as_ref()).await?;
+        let Executor { swaps, index, .. } = executor;
+        let from_ms = valid_from_ms(swaps, index, item, main, record.as_ref()).await?;
         read.seen_ms = moment_of_all(from_ms, &read.companions).or(read.seen_ms);
         main.seen_ms = read.seen_ms;
     }
     let stored_hash = record.as_ref().and_then(|record| record.content);
     let Some(hash) = read.main.as_ref().map(|main| main.hash).or(stored_hash) else {
-        // Neither read nor stored: it cannot be, and is looked at again.
-        return Ok(Outcome::Changed);
+        // Neither read nor stored: that cannot be, and it is looked at again.
+        return Ok(Some(Outcome::Changed));
     };
     let has_other_main = stored_hash != Some(hash);
-    store_all(ctx, item, record, group, read, (hash, has_other_main)).await
+    let stored = store_all(executor, item, record, group, read, (hash, has_other_main));
+    stored.await.map(Some)
 }
 
-/// The moment from which the file counts, if its companions were so by then: the file may
-/// have been like that before what belongs to it was.
+/// Whether what was read may become a version now; `record` is that of the file.
+fn may_add_group(
+    executor: &Executor,
+    item: &Item,
+    record: Option<&Record>,
+    group: &Group,
+    read: &GroupContent,
+) -> bool {
+    let records = group.present.iter().map(|one| one.record.as_ref());
+    let companions = records.zip(&read.companions);
+    let all = companions.chain(read.main.iter().map(|main| (record, main)));
+    last_version_read_ms(record, all)
+        .is_none_or(|stored_ms| may_add_version(item, stored_ms, executor.clock.now_ms()))
+}
+
+/// The moment since which the file counts, if its companions were the same by then: the
+/// file may have been so before they were.
 fn moment_of_all(from_ms: Option<WallMs>, companions: &[Content]) -> Option<WallMs> {
     let was_so_by = |content: &Content, from_ms: WallMs| {
         let file = &content.fingerprint;
@@ -223,11 +251,11 @@ fn moment_of_all(from_ms: Option<WallMs>, companions: &[Content]) -> Option<Wall
     from_ms.filter(|from_ms| companions.iter().all(|one| was_so_by(one, *from_ms)))
 }
 
-/// What stands where of the group, as it was stored.
+/// The files of the group as they were stored.
 type StoredFiles = Vec<(RelPath, Fingerprint)>;
 
 async fn store_all(
-    ctx: &Arc<Context>,
+    executor: &Executor,
     item: &Item,
     record: Option<Record>,
     group: Group,
@@ -246,7 +274,7 @@ async fn store_all(
             ..Facts::default()
         };
         let own = item_of(item, &companion.path);
-        let done = put(ctx, &own, content, facts).await?;
+        let done = put(executor, &own, content, facts).await?;
         if done == Outcome::Changed {
             return Ok(done);
         }
@@ -258,7 +286,7 @@ async fn store_all(
     let mut is_torn = item.deadline;
     let main = match read.main {
         None => {
-            let now_ms = ctx.clock.now_ms();
+            let now_ms = executor.clock.now_ms();
             item.source.pacing.stored_beside(&item.path, now_ms);
             record.map(|record| record.fingerprint)
         }
@@ -269,7 +297,7 @@ async fn store_all(
                 record,
                 ..Facts::default()
             };
-            let done = put(ctx, item, content, facts).await?;
+            let done = put(executor, item, content, facts).await?;
             if done == Outcome::Changed {
                 return Ok(done);
             }
@@ -279,86 +307,87 @@ async fn store_all(
     };
     let main = main.map(|fingerprint| (item.path.clone(), fingerprint));
     let stored = main.into_iter().chain(companions).collect();
-    hint_if_changed(ctx, item, stored, is_torn).await?;
+    let now_ms = executor.clock.monotonic_ms();
+    hint_if_changed(item, now_ms, stored, is_torn).await?;
     Ok(outcome)
 }
 
 /// Have the bucket hold this content.
 async fn put(
-    ctx: &Arc<Context>,
+    executor: &Executor,
     item: &Item,
     content: Content,
     facts: Facts<'_>,
 ) -> Result<Outcome, Fault> {
-    let mut object = Object::new(ctx, item, RelKey::of_file(&item.path));
+    let mut object = Object::new(executor, item, RelKey::of_file(&item.path));
     object.beside = facts.beside;
     object.prepare(&content).await?;
     let mut facts = Facts {
         disk: Some(content.fingerprint),
         ..facts
     };
+    // Asked for all of them together.
+    facts.answers.may_add_version = Some(true);
     facts.answers.content = Some(Some(content));
     object.run(&mut facts).await
 }
 
 /// Look again when one of them has changed since it was stored.
 async fn hint_if_changed(
-    ctx: &Arc<Context>,
     item: &Item,
+    now_ms: MonotonicMs,
     stored: StoredFiles,
     is_torn: bool,
 ) -> Result<(), Fault> {
     for (path, fingerprint) in stored {
         if is_torn || has_changed(&item.source, &path, fingerprint).await? {
-            rehint::hint_changed(ctx, item);
+            rehint::hint_changed(item, now_ms);
             break;
         }
     }
     Ok(())
 }
 
-/// What belongs to a file that could not be stored is not protected either.
+/// The companions of a file that could not be stored are not protected either.
 async fn note_unprotected(
-    ctx: &Arc<Context>,
+    executor: &Executor,
     item: &Item,
     companions: Paths,
     fault: &Fault,
 ) -> Result<(), Fault> {
     if fault.class.is_destination() || fault.class == Class::Vanished {
-        // It waits, and they with it.
+        // The file waits, and they wait with it.
         return Ok(());
     }
-    let (ctx, item, fault) = (Arc::clone(ctx), item.clone(), fault.clone());
+    let (index, id, fault) = (executor.index.clone(), item.source.id, fault.clone());
+    let now_ms = executor.clock.now_ms();
+    let next_ms = now_ms + AGAIN_MS;
     blocking(move || {
-        let now_ms = ctx.clock.now_ms();
-        let next_ms = now_ms + AGAIN_MS;
         for path in companions {
             let fault = fault.clone().about(path.to_string());
             let key = RelKey::of_file(&path);
-            let id = item.source.id;
-            ctx.index
-                .mark_unprotected(id, &key, &fault, now_ms, next_ms)?;
+            index.mark_unprotected(id, &key, &fault, now_ms, next_ms)?;
         }
         Ok(())
     })
     .await
 }
 
-/// When what belongs to a file that failed is looked at again by itself; the file's
-/// own next try comes first as a rule.
+/// When the companions of a file that failed are tried again by themselves; the file's own
+/// next try comes first as a rule.
 const AGAIN_MS: i64 = 60 * 60 * 1000;
 
-async fn note_protected(ctx: &Arc<Context>, item: &Item, companions: Paths) -> Result<(), Fault> {
+async fn note_protected(index: &Index, item: &Item, companions: Paths) -> Result<(), Fault> {
     let id = item.source.id;
-    if !ctx.index.has_unprotected(id) {
+    if !index.has_unprotected(id) {
         return Ok(());
     }
-    let ctx = Arc::clone(ctx);
+    let index = index.clone();
     blocking(move || {
         for path in companions {
             let key = RelKey::of_file(&path);
-            if ctx.index.unprotected_attempts(id, &key)? > 0 {
-                ctx.index.clear_unprotected(id, &key)?;
+            if index.unprotected_attempts(id, &key)? > 0 {
+                index.clear_unprotected(id, &key)?;
             }
         }
         Ok(())

@@ -2,10 +2,11 @@
 
 use super::header::header;
 use super::local_file::unwritable;
-use crate::backup::context::Context;
+use crate::clock::Clock;
+use crate::config::Config;
 use crate::files;
 use crate::files::Pulse;
-use crate::index::Activity;
+use crate::index::Index;
 use crate::manifest::{Header, ManifestEntry, Trailer, Writing};
 use crate::os;
 use crate::source::SourceRuntime;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The standing note when attributes of folders cannot be read.
 const LOST: &str = "attributes of folders";
@@ -23,58 +25,61 @@ const LOST: &str = "attributes of folders";
 /// gzip's quickest level that finds the repetition between the lines.
 const GZIP_LEVEL: u32 = 4;
 
-/// What was done to the source's objects so far.
-fn activity(ctx: &Context, source: &SourceRuntime) -> Activity {
-    ctx.index.activity(source.id)
+/// Draws manifests.
+pub(crate) struct ManifestDrawer {
+    pub(crate) config: Arc<Config>,
+    pub(crate) index: Index,
+    pub(crate) clock: Clock,
 }
 
-/// Write the file. What it says besides its moment, as a hash. Blocking.
-pub(crate) fn draw(
-    ctx: &Context,
-    source: &SourceRuntime,
-    moment_ms: WallMs,
-    to: &Path,
-    pulse: &Pulse,
-) -> Result<(Trailer, ContentHash), Fault> {
-    pulse.rest(); // the state folder and the index are another disk
-    let before = activity(ctx, source);
-    let file = os::create_private_file(to).map_err(|error| unwritable(to, &chain(&error)))?;
-    let mut draft = ManifestDraft {
-        source,
-        to,
-        pulse,
-        out: GzEncoder::new(BufWriter::new(file), Compression::new(GZIP_LEVEL)),
-        writing: Writing::default(),
-        ahead_ms: ctx.clock.server_now_ms() - ctx.clock.now_ms(),
-        last: String::new(),
-        says: ContentHash::of(b""),
-        lost: (0, None),
-    };
-    let source = &source;
-    let counts = ctx.index.counts(source.id);
-    let header = header(
-        &ctx.config,
-        &source.config,
-        &counts,
-        os::computer_name(),
-        moment_ms,
-    );
-    draft.say(&Header {
-        moment: String::new(),
-        moment_ms: WallMs::default(),
-        ..header.clone()
-    })?;
-    let bytes = draft.writing.header(&header);
-    draft.put(bytes)?;
-    for entry in ctx.index.range(source.id, "", None) {
-        let (rel, record) = entry?;
-        draft.record(&rel, &record)?;
+impl ManifestDrawer {
+    /// Write the file. What it says besides its moment, as a hash. Blocking.
+    pub(crate) fn draw(
+        &self,
+        source: &SourceRuntime,
+        moment_ms: WallMs,
+        to: &Path,
+        pulse: &Pulse,
+    ) -> Result<(Trailer, ContentHash), Fault> {
+        pulse.rest(); // the state folder and the index are another disk
+        let Self {
+            config,
+            index,
+            clock,
+        } = self;
+        let before = index.activity(source.id);
+        let file = os::create_private_file(to).map_err(|error| unwritable(to, &chain(&error)))?;
+        let mut draft = ManifestDraft {
+            source,
+            to,
+            pulse,
+            out: GzEncoder::new(BufWriter::new(file), Compression::new(GZIP_LEVEL)),
+            writing: Writing::default(),
+            ahead_ms: clock.server_now_ms() - clock.now_ms(),
+            last: String::new(),
+            says: ContentHash::of(b""),
+            lost: (0, None),
+        };
+        let counts = index.counts(source.id);
+        let host = os::computer_name();
+        let header = header(config, &source.config, &counts, host, moment_ms);
+        draft.say(&Header {
+            moment: String::new(),
+            moment_ms: WallMs::default(),
+            ..header.clone()
+        })?;
+        let bytes = draft.writing.header(&header);
+        draft.put(bytes)?;
+        for entry in index.range(source.id, "", None) {
+            let (rel, record) = entry?;
+            draft.record(&rel, &record)?;
+        }
+        let quiet = index.activity(source.id) == before;
+        let says = draft.says;
+        source.status.note(LOST, draft.lost());
+        let trailer = draft.end(clock.server_now_ms(), quiet)?;
+        Ok((trailer, says))
     }
-    let quiet = activity(ctx, source) == before;
-    let says = draft.says;
-    source.status.note(LOST, draft.lost());
-    let trailer = draft.end(ctx.clock.server_now_ms(), quiet)?;
-    Ok((trailer, says))
 }
 
 /// A manifest on its way to the disk.

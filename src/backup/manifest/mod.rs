@@ -22,4 +22,4 @@ mod send;
 mod thin;
 mod write;
 
-pub use write::write_all;
+pub use write::ManifestWriter;

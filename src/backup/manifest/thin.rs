@@ -3,14 +3,12 @@
 //! Invariant: what is marked as deleted is a manifest by its very key, and its
 //! versions stay.
 
-use crate::backup::context::Context;
 use crate::destination;
 use crate::destination::Deed;
 use crate::manifest::{format, retention};
-use crate::s3::{At, ListingGuard, Next, PAGE_KEYS};
+use crate::s3::{At, ListingGuard, Next, PAGE_KEYS, Store};
 use crate::source::SourceRuntime;
-use crate::types::Fault;
-use std::sync::Arc;
+use crate::types::{Fault, WallMs};
 
 /// Pages of old manifests that are looked at when they are thinned: ten years
 /// of daily ones, should they never have been.
@@ -21,14 +19,17 @@ const THINNED_MAX: usize = 200;
 
 /// Mark old manifests as deleted that a later one stands for. Their versions
 /// stay, like everybody's.
-pub(crate) async fn thin(ctx: &Arc<Context>, source: &Arc<SourceRuntime>) -> Result<(), Fault> {
+pub(crate) async fn thin(
+    store: &Store,
+    source: &SourceRuntime,
+    server_now_ms: WallMs,
+) -> Result<(), Fault> {
     let settings = &source.config;
     let folder = format::folder(&settings.prefix);
     let (mut moments_ms, mut next, mut guard) = (Vec::new(), None, ListingGuard::default());
     for _ in 0..THINNING_PAGES_MAX {
         let after: Option<Box<Next>> = next.take();
-        let page = ctx
-            .store
+        let page = store
             .list(&settings.bucket, &folder, after.as_deref(), PAGE_KEYS)
             .await?;
         guard.objects(&page, &settings.bucket)?;
@@ -39,7 +40,7 @@ pub(crate) async fn thin(ctx: &Arc<Context>, source: &Arc<SourceRuntime>) -> Res
             break;
         }
     }
-    let superseded = retention::superseded(&moments_ms, ctx.clock.server_now_ms());
+    let superseded = retention::superseded(&moments_ms, server_now_ms);
     for moment_ms in superseded.into_iter().take(THINNED_MAX) {
         let key = format::key(&settings.prefix, moment_ms);
         let at = At {
@@ -49,7 +50,7 @@ pub(crate) async fn thin(ctx: &Arc<Context>, source: &Arc<SourceRuntime>) -> Res
         if !destination::may_mark(&source.destination).await? {
             return Ok(());
         }
-        let id = ctx.store.mark_deleted(at).await?;
+        let id = store.mark_deleted(at).await?;
         destination::heard(&source.destination, Deed::Marked, id.as_ref()).await;
     }
     Ok(())

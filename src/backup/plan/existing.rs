@@ -1,8 +1,9 @@
-//! How the bucket gets a content that was read, by whatever way costs least.
+//! How the bucket gets a content that was read, in the way that costs least.
 //!
 //! Invariant: after a copy was found damaged, no word of the bucket replaces the content.
 
 use super::facts::{Facts, FoundCopy, HeadOfCopy};
+use super::pacing::unless_paced;
 use super::types::{
     AdoptReason, CopyFromReason, CopyMetadataReason, CopySource, ForgetReason, Plan, Question,
     RefreshReason, SendReason,
@@ -10,7 +11,7 @@ use super::types::{
 use crate::index::COPY_FROM_BYTES;
 use crate::s3::{BytesAre, Head};
 use crate::transfer::{Content, SMALL_BYTES_MAX, is_of_one_piece};
-use crate::types::{Fingerprint, Kind, Record, VersionId};
+use crate::types::{Kind, Record, VersionId};
 
 /// Whether the object at the path serves.
 enum AtPath<'a> {
@@ -26,7 +27,9 @@ pub(crate) fn existing<'a>(facts: &'a Facts<'_>, content: &'a Content) -> Plan<'
     }
     match at_path(facts, content) {
         AtPath::Serves(plan) => plan,
-        AtPath::No(reason) => copy_or_send(facts, content, reason),
+        AtPath::No(reason) => {
+            unless_paced(facts).unwrap_or_else(|| copy_or_send(facts, content, reason))
+        }
     }
 }
 
@@ -40,7 +43,7 @@ fn at_path<'a>(facts: &'a Facts<'_>, content: &'a Content) -> AtPath<'a> {
 
 /// The index says that this content is stored.
 fn recorded<'a>(facts: &'a Facts<'_>, content: &'a Content, record: &Record) -> AtPath<'a> {
-    let is_same_file = is_same_meta(&record.fingerprint, &content.fingerprint);
+    let is_same_file = record.fingerprint.has_same_meta(&content.fingerprint);
     let is_same = is_same_file && !facts.has_other_main;
     if is_same && content.attributes.may_be(record.attributes) {
         return AtPath::Serves(Plan::RefreshIndex(RefreshReason::IndexAgrees));
@@ -80,7 +83,7 @@ fn unrecorded<'a>(facts: &'a Facts<'_>, content: &'a Content) -> AtPath<'a> {
         return AtPath::No(SendReason::NotInBucket);
     };
     let meta = match &head.meta {
-        Ok(meta) if meta.content == Some(content.hash) && is_as_long(head, content) => meta,
+        Ok(meta) if holds(head, content) && is_as_long(head, content) => meta,
         _ => return AtPath::No(SendReason::OtherInBucket),
     };
     let now = &content.fingerprint;
@@ -89,7 +92,6 @@ fn unrecorded<'a>(facts: &'a Facts<'_>, content: &'a Content) -> AtPath<'a> {
     let is_same = (now.kind == Kind::Folder || meta.mtime_ns == now.mtime_ns)
         && meta.mode == now.mode
         && (meta.owner == now.owner || is_forgiven)
-        && meta.kind == now.kind
         && meta.beside == facts.beside
         && content.attributes.may_be(meta.attributes.id());
     if !is_same {
@@ -117,11 +119,7 @@ fn copy_metadata<'a>(
     let Some(head) = head else {
         return AtPath::No(SendReason::NotInBucket);
     };
-    let holds_it = head
-        .meta
-        .as_ref()
-        .is_ok_and(|m| m.content == Some(content.hash) && m.kind == content.fingerprint.kind);
-    if !holds_it {
+    if !holds(head, content) {
         return AtPath::No(SendReason::OtherInBucket);
     }
     if is_of_one_piece(&head.etag) {
@@ -165,15 +163,15 @@ fn copy_or_send<'a>(facts: &'a Facts<'_>, content: &'a Content, reason: SendReas
             reason: CopyFromReason::PinnedVersion,
         };
     }
-    // Of a large one nothing else tells for certain; of one whose version the index does
-    // not know, its id.
+    // Only the bucket can confirm a large one, and the id of a version that the index does
+    // not know.
     let head = match &facts.answers.head_of_copy {
         None => return Plan::Ask(Question::HeadOfCopy),
         Some(HeadOfCopy::Refused) => return send(facts, content, reason),
         Some(HeadOfCopy::Gone) => return Plan::ForgetCopy(ForgetReason::VersionGone),
         Some(HeadOfCopy::There(head)) => head,
     };
-    if !holds_file(head, content) {
+    if !holds(head, content) {
         return Plan::ForgetCopy(ForgetReason::OtherContent);
     }
     match confirmed(facts, found, head) {
@@ -185,7 +183,7 @@ fn copy_or_send<'a>(facts: &'a Facts<'_>, content: &'a Content, reason: SendReas
     }
 }
 
-/// What is there may be replaced before it is copied, and not every server heeds the
+/// The object may be replaced before it is copied, and not every server checks the
 /// condition that it is still the same: only a version with an id of its own is copied.
 fn confirmed<'a>(
     facts: &Facts<'_>,
@@ -222,25 +220,16 @@ fn send<'a>(facts: &'a Facts<'_>, content: &Content, reason: SendReason) -> Plan
     }
 }
 
-/// That id stays that of one content. A bucket that keeps no versions calls whatever is
+/// The id stays that of one content. A bucket that keeps no versions calls whatever is
 /// there `null`.
 pub(crate) fn is_pinned(version_id: Option<&VersionId>, keeps_versions: bool) -> bool {
     version_id.is_some_and(|id| id.is_pinned() || keeps_versions)
 }
 
-/// A copy that a server made wrong, and that nobody has looked at since, has the right
+/// A copy that a server made wrong, and that was not looked at since, has the right
 /// metadata all the same.
 fn is_as_long(head: &Head, content: &Content) -> bool {
     head.gzip || head.stored_bytes == content.fingerprint.size_bytes
-}
-
-/// What the object's metadata says of the file would stay the same.
-fn is_same_meta(then: &Fingerprint, now: &Fingerprint) -> bool {
-    then.kind == now.kind
-        && then.size_bytes == now.size_bytes
-        && then.mode == now.mode
-        && then.owner == now.owner
-        && (then.mtime_ns == now.mtime_ns || now.kind == Kind::Folder)
 }
 
 /// A file that never rests may be another one by the time it is copied.
@@ -249,11 +238,7 @@ fn is_worth_a_copy(content: &Content) -> bool {
     file.kind == Kind::File && file.size_bytes >= COPY_FROM_BYTES && !content.is_torn
 }
 
-/// The object says that it holds this file's content.
-fn holds_file(head: &Head, content: &Content) -> bool {
-    head.meta.as_ref().is_ok_and(|meta| {
-        meta.content == Some(content.hash)
-            && meta.kind == content.fingerprint.kind
-            && meta.size_bytes == content.fingerprint.size_bytes
-    })
+/// The version says that it holds this content.
+fn holds(head: &Head, content: &Content) -> bool {
+    head.holds(content.fingerprint.kind, &content.hash)
 }

@@ -17,7 +17,7 @@ pub(crate) struct Facts<'a> {
     pub is_empty_folder: bool,
     /// What the index says was stored.
     pub record: Option<Record>,
-    /// What stands beside the file and belongs to it: read at the same moment.
+    /// Its companions, which are read at the same moment.
     pub companions: &'a [Companion],
     /// Of a companion: the content of the file that it was read with.
     pub beside: Option<ContentHash>,
@@ -96,7 +96,7 @@ pub(crate) enum HeadOfCopy {
     There(Box<Head>),
     /// That it is not.
     Gone,
-    /// Nothing, and asking again gives no other answer.
+    /// The server refuses to say, and asking again changes nothing.
     Refused,
 }
 
@@ -133,6 +133,11 @@ impl Facts<'_> {
             Answer::Guard(answer) => known.guard = Some(answer),
             Answer::KeepsVersions(keeps) => known.keeps_versions = Some(keeps),
         }
+    }
+
+    /// It waits for its next version.
+    pub(crate) fn is_paced(&self) -> bool {
+        self.answers.may_add_version == Some(false)
     }
 
     /// The content that was read.

@@ -6,7 +6,7 @@
 
 use super::facts::{Facts, GuardAnswer};
 use super::types::{
-    DeferReason, ForgetRecordReason, HoldReason, MarkReason, NothingReason, Plan, Question,
+    DeferReason, ForgetRecordReason, MarkReason, NothingReason, Plan, Question, WaitReason,
 };
 use crate::types::{Kind, Record};
 
@@ -19,7 +19,7 @@ pub(crate) fn gone<'a>(facts: &'a Facts<'_>) -> Plan<'a> {
     }
     match facts.answers.guard {
         None => return Plan::Ask(Question::Guard),
-        Some(GuardAnswer::Held) => return Plan::Hold(HoldReason::Guard),
+        Some(GuardAnswer::Held) => return Plan::Wait(WaitReason::Guard),
         Some(GuardAnswer::BackAgain) => return Plan::Defer(DeferReason::BackAgain),
         Some(GuardAnswer::Counting) => return Plan::Defer(DeferReason::GuardIsCounting),
         Some(GuardAnswer::Granted) => {}
@@ -36,7 +36,7 @@ pub(crate) fn gone<'a>(facts: &'a Facts<'_>) -> Plan<'a> {
     };
     match facts.answers.keeps_versions {
         None => Plan::Ask(Question::KeepsVersions),
-        Some(false) => Plan::Hold(HoldReason::BucketUnknown),
+        Some(false) => Plan::Wait(WaitReason::BucketUnknown),
         Some(true) => Plan::MarkDeleted(reason),
     }
 }

@@ -12,6 +12,7 @@
 //! | `types` | plans, their reasons and the questions |
 //! | `decide` | [`plan`]: unread, existing or gone |
 //! | `unread` | whether an existing object is read at all |
+//! | `pacing` | whether one more version of a file waits |
 //! | `existing` | how the bucket gets a content that was read |
 //! | `gone` | whether a deletion is marked |
 //! | `steps` | the objects of one path, in order |
@@ -20,15 +21,16 @@ mod decide;
 mod existing;
 mod facts;
 mod gone;
+mod pacing;
 mod steps;
 #[cfg(test)]
 mod table;
 mod types;
 mod unread;
 
-pub(crate) use decide::plan;
+pub(crate) use decide::{first_open_question, plan};
 pub(crate) use facts::{Answer, Facts, FoundCopy, GuardAnswer, HeadOfCopy, Policy};
 pub(crate) use gone::is_lost_plain_file;
+pub(crate) use pacing::{last_version_ms, last_version_read_ms};
 pub(crate) use steps::{Step, Turn, steps};
 pub(crate) use types::{CopySource, DeferReason, NothingReason, Plan, Question, RefreshReason};
-pub(crate) use unread::{is_as_stored, last_version_ms};

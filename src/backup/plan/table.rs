@@ -1,15 +1,16 @@
 //! One row for every plan, for every reason of it, and for every question.
 
-use super::decide::plan;
+use super::decide::{first_open_question, plan};
 use super::existing::is_pinned;
 use super::facts::{Answer, Facts, FoundCopy, GuardAnswer, HeadOfCopy, Policy};
+use super::pacing::last_version_read_ms;
 use super::steps::{Step, Turn, steps};
 use super::types::{
     AdoptReason, CopyFromReason, CopyMetadataReason, DeferReason, ForgetReason, ForgetRecordReason,
-    HoldReason, MarkReason, NothingReason, Plan, PlanKind, Question, RefreshReason, SendReason,
+    MarkReason, NothingReason, Plan, PlanKind, Question, RefreshReason, SendReason, WaitReason,
 };
 use crate::backup::snapshot::Companion;
-use crate::files::Kept;
+use crate::files::ReadAttributes;
 use crate::index::Elsewhere;
 use crate::s3::{BytesAre, Head};
 use crate::transfer::{Content, SMALL_BYTES_MAX};
@@ -77,7 +78,7 @@ fn content(text: &str) -> Content {
         look: Look::Plain,
         segments: Arc::new([]),
         sparse_bytes: None,
-        attributes: Kept::default(),
+        attributes: ReadAttributes::default(),
     }
 }
 
@@ -98,9 +99,9 @@ fn with_attributes(content: Content) -> Content {
     let mut attributes = Attributes::default();
     attributes.insert("user.color".into(), b"red".to_vec());
     Content {
-        attributes: Kept {
+        attributes: ReadAttributes {
             attributes,
-            ..Kept::default()
+            ..ReadAttributes::default()
         },
         ..content
     }
@@ -251,7 +252,7 @@ fn all_names() -> BTreeSet<String> {
         PlanKind::MarkDeleted => of::<MarkReason>(*kind),
         PlanKind::ForgetRecord => of::<ForgetRecordReason>(*kind),
         PlanKind::Defer => of::<DeferReason>(*kind),
-        PlanKind::Hold => of::<HoldReason>(*kind),
+        PlanKind::Wait => of::<WaitReason>(*kind),
     });
     names.collect()
 }
@@ -310,7 +311,7 @@ fn unread_rows() -> Vec<Row> {
         (
             "many versions of late",
             changed().and(Answer::MayAddVersion(false)),
-            "Hold Paced",
+            "Wait Paced",
         ),
         (
             "few versions of late",
@@ -381,7 +382,7 @@ fn gone_rows() -> Vec<Row> {
         (
             "held back by the guard",
             gone(Some(record())).and(Answer::Guard(GuardAnswer::Held)),
-            "Hold Guard",
+            "Wait Guard",
         ),
         (
             "there again",
@@ -397,7 +398,7 @@ fn gone_rows() -> Vec<Row> {
         (
             "granted, the bucket is not known to keep versions",
             granted(record()).and(Answer::KeepsVersions(false)),
-            "Hold BucketUnknown",
+            "Wait BucketUnknown",
         ),
         (
             "granted, and the bucket keeps versions",
@@ -588,8 +589,14 @@ fn at_path_rows() -> Vec<Row> {
 /// The content must come from elsewhere: another path of the bucket, or the disk.
 fn elsewhere_rows() -> Vec<Row> {
     let new = || read(None, content("new"));
+    let edited = || read(Some(record()), content("new"));
     let new_large = || read(None, large("new"));
-    let edited_large = || read(Some(record()), large("new")).and_nowhere_else();
+    let edited_large = || {
+        let may_add_version = Answer::MayAddVersion(true);
+        read(Some(record()), large("new"))
+            .and(may_add_version)
+            .and_nowhere_else()
+    };
     let holds_large = || head_with("new", |_, meta| meta.size_bytes = SMALL_BYTES_MAX + 1);
     let unverified_large =
         || read(Some(Record::unverified(file())), large("new")).and_nowhere_else();
@@ -623,8 +630,23 @@ fn elsewhere_rows() -> Vec<Row> {
         ),
         (
             "another content",
-            read(Some(record()), content("new")).and_nowhere_else(),
+            edited().and(Answer::MayAddVersion(true)).and_nowhere_else(),
             "PutWhole NewContent",
+        ),
+        (
+            "another content than its fingerprint told of",
+            edited(),
+            "Ask Pacing",
+        ),
+        (
+            "another content than its fingerprint told of, many versions of late",
+            edited().and(Answer::MayAddVersion(false)),
+            "Wait Paced",
+        ),
+        (
+            "another content of a link, which pacing does not count",
+            edited().with(|facts| facts.disk.as_mut().unwrap().kind = Kind::Symlink),
+            "Ask ContentLookup",
         ),
         ("renamed", new().and_found("v5"), "CopyFrom PinnedVersion"),
         (
@@ -754,6 +776,7 @@ fn a_large_file_reuses_what_the_stored_version_is_made_of_unless_the_server_fail
         (false, Some(layout()), false),
     ] {
         let facts = read(Some(record()), large("new"))
+            .and(Answer::MayAddVersion(true))
             .and_nowhere_else()
             .and(Answer::PartLayout(layout))
             .with(|facts| facts.policy.may_copy = may_copy);
@@ -840,6 +863,109 @@ fn no_question_is_asked_twice() {
             Question::KeepsVersions => facts.and(Answer::KeepsVersions(true)),
         };
         assert!(!asked_again(facts, question), "{case}: {question:?}");
+    }
+}
+
+/// Named after the waste: what was asked before a file was read early was asked again.
+#[test]
+fn a_turn_asks_each_question_once_whether_the_file_is_read_early_or_not() {
+    let answer = |question| match question {
+        Question::Pacing => Answer::MayAddVersion(true),
+        Question::Content => Answer::Content(Some(Box::new(content("new")))),
+        Question::ContentLookup => Answer::ContentLookup(None),
+        other => panic!("{other:?} is not asked of a file that was saved"),
+    };
+    let saved = Record {
+        fingerprint: Fingerprint {
+            mtime_ns: 1,
+            ..file()
+        },
+        ..record()
+    };
+    let racy = Record {
+        racy: true,
+        ..record()
+    };
+    for (case, record, want) in [
+        (
+            "its time tells",
+            saved,
+            [Question::Pacing, Question::Content],
+        ),
+        (
+            "its content tells",
+            racy,
+            [Question::Content, Question::Pacing],
+        ),
+    ] {
+        for is_early in [true, false] {
+            let (mut facts, mut asked) = (existing(Some(record.clone())), Vec::new());
+            let mut ask = |question| {
+                asked.push(question);
+                answer(question)
+            };
+            if is_early {
+                let open = first_open_question(&mut facts, |_, question| {
+                    (question != Question::Content).then(|| ask(question))
+                });
+                assert_eq!(open, Some(Question::Content), "{case}");
+            }
+            let open = first_open_question(&mut facts, |_, question| Some(ask(question)));
+            assert_eq!(open, None, "{case}");
+            assert_eq!(plan(&facts).to_string(), "PutWhole NewContent", "{case}");
+            let [first, second] = want;
+            let want = [first, second, Question::ContentLookup];
+            assert_eq!(asked, want, "{case}, read early: {is_early}");
+        }
+    }
+}
+
+/// A file and its companions count as one.
+#[test]
+fn what_was_read_together_is_a_new_version_when_one_of_the_contents_is_another() {
+    let at = |stored_at_ms, text| Record {
+        content: Some(hash(text)),
+        stored_at_ms,
+        ..record()
+    };
+    let (main, journal) = (at(WallMs(500), "old"), at(WallMs(700), "old"));
+    let unverified = Record::unverified(file());
+    let (old, new) = (content("old"), content("new"));
+    for (case, main, read, want) in [
+        (
+            "all as stored",
+            Some(&main),
+            vec![(Some(&journal), &old), (Some(&main), &old)],
+            None,
+        ),
+        (
+            "another journal",
+            Some(&main),
+            vec![(Some(&journal), &new)],
+            Some(700),
+        ),
+        ("a new journal", Some(&main), vec![(None, &old)], Some(500)),
+        (
+            "another file",
+            Some(&main),
+            vec![(Some(&journal), &old), (Some(&main), &new)],
+            Some(700),
+        ),
+        ("a first version", None, vec![(None, &new)], None),
+        (
+            "the bucket has to be asked about the journal",
+            Some(&main),
+            vec![(Some(&unverified), &new)],
+            None,
+        ),
+        (
+            "the bucket has to be asked about the file",
+            Some(&unverified),
+            vec![(Some(&journal), &new)],
+            None,
+        ),
+    ] {
+        assert_eq!(last_version_read_ms(main, read.into_iter()), want.map(WallMs), "{case}");
     }
 }
 

@@ -59,7 +59,7 @@ pub(crate) enum Plan<'a> {
     /// Not now: it has another turn soon.
     Defer(DeferReason),
     /// It stays as it is stored until something else allows it.
-    Hold(HoldReason),
+    Wait(WaitReason),
 }
 
 /// What must be answered before a plan is made.
@@ -214,15 +214,15 @@ pub(crate) enum DeferReason {
     GuardIsCounting,
 }
 
-/// Until when it stays as it is.
+/// What it waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(strum::VariantArray))]
-pub(crate) enum HoldReason {
-    /// It had many versions of late: until its next one is due.
+pub(crate) enum WaitReason {
+    /// It had many versions of late: for its next one to be due.
     Paced,
-    /// Until somebody releases the guard's hold, or it ends by itself.
+    /// For the end of the deletion guard's hold.
     Guard,
-    /// Until the bucket is known to be ours and to keep versions.
+    /// For the bucket to be known as ours, and to keep versions.
     BucketUnknown,
 }
 
@@ -259,7 +259,7 @@ impl Display for Plan<'_> {
             Plan::MarkDeleted(reason) => ("MarkDeleted", reason),
             Plan::ForgetRecord(reason) => ("ForgetRecord", reason),
             Plan::Defer(reason) => ("Defer", reason),
-            Plan::Hold(reason) => ("Hold", reason),
+            Plan::Wait(reason) => ("Wait", reason),
         };
         write!(f, "{variant} {reason:?}")
     }

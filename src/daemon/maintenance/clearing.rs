@@ -2,7 +2,7 @@
 
 use super::beat::BEAT;
 use super::disks::DISK_BEATS;
-use crate::backup::{Context, orphaned_uploads};
+use crate::backup::OrphanedUploads;
 use crate::clock::Clock;
 use crate::index::Index;
 use crate::os::blocking::blocking;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 const SWEEP_MS: u64 = 60_000;
 
 /// Clear away orphaned uploads while the daemon runs; never ends.
-pub(super) async fn clear_uploads(backup: &Arc<Context>, clock: &Clock) {
+pub(super) async fn clear_uploads(orphaned: &OrphanedUploads, clock: &Clock) {
     let mut failures = 0;
     loop {
         let wait_ms = match failures {
@@ -32,7 +32,7 @@ pub(super) async fn clear_uploads(backup: &Arc<Context>, clock: &Clock) {
         while !is_over() {
             tokio::time::sleep(BEAT).await;
         }
-        failures = match orphaned_uploads::sweep(backup).await {
+        failures = match orphaned.sweep().await {
             true => 0,
             false => failures + 1,
         };

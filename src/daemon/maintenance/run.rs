@@ -4,7 +4,7 @@ use super::alarm::Alarm;
 use super::broken::Broken;
 use super::heartbeat::Heartbeat;
 use super::{buckets, clearing, disks, tell};
-use crate::backup::{Context, late};
+use crate::backup::{LateChecks, OrphanedUploads};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::index::Index;
@@ -25,8 +25,10 @@ pub(crate) struct Maintenance {
     pub(crate) clock: Clock,
     pub(crate) signals: RunSignals,
     pub(crate) outbox: Arc<OutboxSender>,
-    /// For what the workers leave behind.
-    pub(crate) backup: Arc<Context>,
+    /// Second checks after requests that got no answer.
+    pub(crate) late: LateChecks,
+    /// Clears away uploads that nobody goes on with.
+    pub(crate) orphaned: OrphanedUploads,
 }
 
 impl Maintenance {
@@ -43,7 +45,8 @@ impl Maintenance {
             clock,
             signals,
             outbox,
-            backup,
+            late,
+            orphaned,
         } = self;
         let heartbeat = Heartbeat {
             config: &config,
@@ -68,9 +71,8 @@ impl Maintenance {
             () = alarm.run(&sources) => {}
             () = outbox.run() => {}
             () = buckets::ask(&sources, &store, &clock) => {}
-            () = clearing::clear_uploads(&backup, &clock) => {}
-            () = late::keys(&backup) => {}
-            () = late::wholes(&backup) => {}
+            () = clearing::clear_uploads(&orphaned, &clock) => {}
+            () = late.run() => {}
             () = clearing::forget_past(&sources, &index, &clock) => {}
             () = disks::revisit(&sources) => {}
             () = tell::at_once(&sources, &outbox) => {}

@@ -4,7 +4,7 @@
 //! is begun again.
 
 use super::patience::{Found, Patience};
-use crate::backup::{Context, manifest};
+use crate::backup::ManifestWriter;
 use crate::index::Index;
 use crate::s3::Store;
 use crate::source::{RunSignals, SourceRuntime, Sources};
@@ -41,7 +41,7 @@ pub struct FullComparison {
     /// Tells that the computer was asleep.
     pub signals: RunSignals,
     /// Writes the manifests.
-    pub backup: Arc<Context>,
+    pub manifests: ManifestWriter,
 }
 
 impl FullComparison {
@@ -56,7 +56,7 @@ impl FullComparison {
     ) -> Vec<Option<ScanDone>> {
         let scans = self.compare_all(confirmed).await;
         settled.await;
-        Box::pin(manifest::write_all(&self.backup, &scans)).await;
+        Box::pin(self.manifests.write_all(&scans)).await;
         scans
     }
 

@@ -2,9 +2,10 @@
 
 use super::wanted::proof;
 use crate::index::Multipart;
+use crate::os::blocking::blocking_on;
 use crate::s3::{ObjectHeaders, Proof};
 use crate::transfer::read::Content;
-use crate::transfer::send::{Job, local_fault};
+use crate::transfer::send::Job;
 use crate::types::Fault;
 
 impl Job {
@@ -52,14 +53,12 @@ impl Job {
         Ok(None)
     }
 
-    /// Write into the index, off the async threads.
+    /// Work with the index, off the async threads.
     pub(crate) async fn noted<T: Send + 'static>(
         &self,
-        write: impl FnOnce(Job) -> Result<T, Fault> + Send + 'static,
+        work: impl FnOnce(Job) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let job = self.clone();
-        tokio::task::spawn_blocking(move || write(job))
-            .await
-            .map_err(|e| local_fault(&self.path, &e))?
+        blocking_on("prepare", self.path.to_string(), move || work(job)).await
     }
 }

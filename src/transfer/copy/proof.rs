@@ -49,7 +49,6 @@ impl Job {
         }
         let version_id = stored.version_id.as_ref();
         let head = match self.store.head_with_sums(self.at(), version_id).await {
-            // Asking again gives no other answer, and sending the content may help.
             Err(fault) if is_final(&fault) => {
                 return Ok(Proved::Unsaid("it may not be looked at"));
             }
@@ -139,7 +138,8 @@ async fn hash_all(mut from: impl AsyncRead + Unpin) -> io::Result<ContentHash> {
     }
 }
 
-fn is_final(fault: &Fault) -> bool {
+/// Asking again gives no other answer, and sending the content may help.
+pub(crate) fn is_final(fault: &Fault) -> bool {
     matches!(fault.class, Class::Refused | Class::Denied | Class::Damaged)
 }
 
@@ -152,13 +152,13 @@ pub fn is_of_one_piece(etag: &str) -> bool {
     !etag.is_empty() && !etag.contains('-')
 }
 
-/// The answer alone speaks against the copy.
+/// The answer alone shows that the copy is wrong.
 pub(crate) fn looks_wrong(original: &Original<'_>, stored: &Stored) -> bool {
     let was = original.from.etag;
     is_of_one_piece(&stored.etag) && is_of_one_piece(was) && stored.etag != *was
 }
 
-/// The version says of itself what it was told to say.
+/// The version's metadata is what was asked for.
 fn says(head: &Head, headers: &ObjectHeaders) -> bool {
     let told = headers.meta.to_headers();
     let says = head.meta.as_ref().map(|meta| meta.to_headers());
@@ -181,12 +181,11 @@ fn judge(copy: &Head, original: &Original<'_>, content: ContentHash) -> Verdict 
     let is_proved = hash_known.is_some()
         || (is.sha256.is_some() && is.sha256 == was.sha256)
         || (is.crc64.is_some() && is.crc64 == was.crc64);
-    // ETags are of the bytes, also those of pieces: the same one is of the same.
+    // ETags depend on the bytes, also those of uploads in parts: equal ones prove it.
     if is_proved || is_same(&copy.etag, original.from.etag) {
         return Verdict::Right;
     }
-    // Those of one piece differ with the bytes, unless these are encrypted; those
-    // of pieces always may.
+    // Different ones prove other bytes only where both are of one piece and not encrypted.
     let both_plain = is_of_one_piece(&copy.etag) && is_of_one_piece(original.from.etag);
     match both_plain && !is.etag_says_nothing {
         true => Verdict::Wrong,

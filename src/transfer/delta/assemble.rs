@@ -1,13 +1,13 @@
-//! What the next version of a large object is put together from: stretches of
-//! the old one, which the server copies, and bytes that are sent.
+//! What the next version of a large object is built from: stretches of the old one, which
+//! the server copies, and bytes that are sent.
 //!
-//! Walks over the new segments once and says for each whether it is taken (its
-//! bytes go into the part that is being filled) or copied. How many bytes a
-//! taken one has may be known only afterwards, when it has been compressed.
+//! Walks over the new segments once and says of each whether it is taken (its bytes go
+//! into the part that is being filled) or copied. The size of a taken segment may be known
+//! only after it was compressed.
 //!
-//! Invariants: every segment comes exactly once, in order; every part but the
-//! last has S3's minimum; there are no more parts than S3 takes; what is taken
-//! without need is bounded by a few minimum parts for each change.
+//! Invariants: every segment comes exactly once, in order; every part but the last has
+//! S3's minimum; there are no more parts than S3 takes; for each change, a few minimum
+//! parts at most are sent without need.
 
 use crate::types::{ContentHash, Crc64, Parts, Segment};
 use std::collections::HashMap;
@@ -22,8 +22,8 @@ pub const PART_BYTES_MIN: u64 = 5 * MIB;
 /// S3's limit on parts of one upload (same place).
 pub const PARTS_MAX: u64 = 10_000;
 
-/// Fewer old bytes in a row than this are sent: a part of its own must have as
-/// many anyway, and at the end of a file a request would save little.
+/// Fewer old bytes in a row than this are sent: a copied part must have as many anyway,
+/// and at the end of a file a request would save little.
 pub const COPY_FROM_BYTES: u64 = PART_BYTES_MIN;
 
 /// Bytes of one copied part. S3 takes 5 GiB; 1 GiB keeps each request short and

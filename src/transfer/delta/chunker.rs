@@ -1,11 +1,10 @@
 //! Where a large file is cut into segments: where its content says so.
 //!
-//! FastCDC's way: a gear hash over the last 64 bytes, no end before a minimum, a
-//! rarer condition below the normal size than above it, an end by force at the
-//! maximum. So an insertion moves the ends behind it along with the content,
-//! and what has not changed is recognised. The loop is our own, because the
-//! sizes must grow with the file beyond what the `fastcdc` crate takes, and
-//! because it needs no buffer as long as the longest segment.
+//! As FastCDC does: a gear hash over the last 64 bytes, no end before a minimum, a rarer
+//! condition below the normal size than above it, a forced end at the maximum. So an
+//! insertion moves the ends behind it along with the content, and what has not changed is
+//! recognised. The loop is our own, because the sizes must grow with the file beyond what
+//! the `fastcdc` crate takes, and so that no buffer of the longest segment is needed.
 //!
 //! Invariants: the ends depend on the content and the size class alone, never
 //! on how the bytes are fed. Table, sizes and conditions are fixed for ever:

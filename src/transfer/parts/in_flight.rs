@@ -1,7 +1,7 @@
 //! The parts of one upload that are under way, and how many may be.
 //!
-//! Invariant: what a broken line costs is bounded by time, not by the number of
-//! parts: a slow line has one of them on its way, a fast one a few.
+//! Invariant: what a broken line costs is bounded by time, not by the number of parts: a
+//! slow line carries one at a time, a fast one a few.
 
 use super::halt::{Halt, PartResult};
 use crate::s3::PartDone;
@@ -15,9 +15,9 @@ use tokio::time::Instant;
 /// that several files share the budget.
 const PARTS_IN_FLIGHT: usize = 4;
 
-/// Not more of them than the line takes in this time: what is on the wire when
-/// it breaks is sent again. A part alone for longer than this leaves the line
-/// idle, between its end and the next one's beginning, for a few hundredths.
+/// No more of them than the line takes in this time: what is on the wire when it breaks is
+/// sent again. Where one part takes longer, the line is idle for a few hundredths between
+/// two parts.
 const IN_FLIGHT_MAX: Duration = Duration::from_secs(4);
 
 /// Copied parts that the server works on at once: they take neither line nor

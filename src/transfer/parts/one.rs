@@ -12,8 +12,8 @@ use std::time::Duration;
 /// again later by the application's backoff.
 const PART_TRIES: u32 = 4;
 
-/// The same of a copied part: it costs nobody's line to ask again later, and a
-/// server that always fails must be found out before the day is over.
+/// The same for a copied part. Asking again later costs no traffic, and a server that
+/// always fails must be found out before the day is over.
 const COPY_TRIES: u32 = 2;
 
 /// Tries of one part and the pauses between them.

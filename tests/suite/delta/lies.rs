@@ -3,7 +3,6 @@
 use super::line::{Lie, Line};
 use super::{Desk, MIB, noise, table};
 use crate::harness::BUCKET;
-use keepwatch::backup::sweep;
 
 const BYTES: usize = 20 * MIB;
 
@@ -75,7 +74,7 @@ async fn a_lie_is_found_out_and_the_whole_sent_where_uploads_may_not_be_aborted(
     assert!(cost.begun == 2 && cost.sent >= BYTES, "{cost:?}");
     // It waits for somebody who may.
     desk.line.deny_aborts(false);
-    assert!(sweep(&desk.daemon().components().backup).await);
+    assert!(desk.daemon().components().orphaned_uploads().sweep().await);
     desk.every_version_is_whole(|bytes| bytes).await;
     desk.stop().await;
 }

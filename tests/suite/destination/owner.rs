@@ -301,7 +301,7 @@ async fn no_list_counts_and_no_manifest_is_written_before_it_is_known_whose_the_
         ..ScanDone::default()
     };
     assert!(whole.complete());
-    keepwatch::backup::write_all(&ctx.backup, &[Some(whole)]).await;
+    ctx.manifests().write_all(&[Some(whole)]).await;
     assert_eq!(everything().await, before);
     daemon.stop().await.unwrap();
 }

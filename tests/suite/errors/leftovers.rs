@@ -4,7 +4,6 @@
 use super::{is_put, start, until_well};
 use crate::harness::{BUCKET, Fate, Faults, Rig, Seen, until};
 use crate::raw::client;
-use keepwatch::backup::sweep;
 use keepwatch::index::Multipart;
 use keepwatch::s3::OpenUpload;
 use keepwatch::types::{RelKey, WallMs};
@@ -147,12 +146,12 @@ async fn an_upload_in_a_bucket_that_is_gone_is_forgotten_unless_a_source_names_i
     index
         .multipart_intend(source, &key, ("gone", "large.bin"), WallMs(7))
         .unwrap();
-    assert!(!sweep(&ctx.backup).await);
+    assert!(!ctx.orphaned_uploads().sweep().await);
     let left = index.multiparts().unwrap();
     assert_eq!(left.len(), 1, "{left:?}");
     assert_eq!(left[0].bucket, BUCKET);
     faults.set(|_| Fate::Pass);
-    assert!(sweep(&ctx.backup).await);
+    assert!(ctx.orphaned_uploads().sweep().await);
     assert_eq!(index.multiparts().unwrap(), []);
     daemon.stop().await.unwrap();
 }

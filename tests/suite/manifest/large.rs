@@ -92,7 +92,7 @@ async fn written_and_read(count: usize) {
         .unwrap();
     peak_kb();
     let (before_kb, began) = (resident_kb(), Instant::now());
-    keepwatch::backup::write_all(&ctx.backup, &[Some(whole())]).await;
+    ctx.manifests().write_all(&[Some(whole())]).await;
     let (written, written_kb) = (began.elapsed(), peak_kb());
     assert!(
         requests.count("UploadPart") >= 2,
@@ -154,7 +154,7 @@ async fn one_that_was_disturbed_while_it_was_drawn_says_so() {
                 .unwrap();
         }
     });
-    keepwatch::backup::write_all(&ctx.backup, &[Some(whole())]).await;
+    ctx.manifests().write_all(&[Some(whole())]).await;
     stop.store(true, Ordering::Relaxed);
     storing.join().unwrap();
     let manifest = nearest(&rig.store()).await.manifest.unwrap();
@@ -162,7 +162,7 @@ async fn one_that_was_disturbed_while_it_was_drawn_says_so() {
         (manifest.trailer.files, manifest.trailer.quiet),
         (3_000, false)
     );
-    keepwatch::backup::write_all(&ctx.backup, &[Some(whole())]).await;
+    ctx.manifests().write_all(&[Some(whole())]).await;
     assert!(nearest(&rig.store()).await.manifest.unwrap().trailer.quiet);
     drop(daemon);
 }

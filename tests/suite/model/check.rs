@@ -75,7 +75,7 @@ pub struct Versions {
     pub total: u64,
     pub markers: u64,
     /// Of files that never rested.
-    pub unrested: u64,
+    pub torn: u64,
 }
 
 /// Every version is a state that its path really had, and is what its metadata
@@ -90,13 +90,13 @@ pub fn versions(truth: &Truth, histories: &Histories) -> (Versions, Vec<String>)
             };
             counts.total += 1;
             let says = version.meta.content.map(|hash| hash.to_hex());
-            let unrested = version.meta.is_torn;
-            counts.unrested += u64::from(unrested);
-            let may_be_silent = unrested && says.is_none();
+            let torn = version.meta.is_torn;
+            counts.torn += u64::from(torn);
+            let may_be_silent = torn && says.is_none();
             if !may_be_silent && says.as_ref() != Some(&version.hash) {
                 wrong.push(format!("{key:?}: {version:?} is not what it says"));
             }
-            if !unrested && version.meta.size_bytes != version.size_bytes {
+            if !torn && version.meta.size_bytes != version.size_bytes {
                 wrong.push(format!(
                     "{key:?}: {version:?} has another size than it says"
                 ));

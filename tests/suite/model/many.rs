@@ -63,12 +63,12 @@ fn one(seed: u64) -> Report {
 fn tell(report: &Report) {
     let faults: u64 = report.faults.values().sum();
     println!(
-        "seed {}: {} operations, {} states, {faults} faults, {} versions ({} unrested), {} moments, {:.1} s{}",
+        "seed {}: {} operations, {} states, {faults} faults, {} versions ({} torn), {} moments, {:.1} s{}",
         report.seed,
         report.operations,
         report.states,
         report.versions.total,
-        report.versions.unrested,
+        report.versions.torn,
         report.moments,
         report.took.as_secs_f64(),
         match report.failures.len() {
@@ -101,7 +101,7 @@ fn table(reports: &[Report]) {
     println!("operations           {:>9}", sum(|r| r.operations));
     println!("states of files      {:>9}", sum(|r| r.states));
     println!("versions checked     {:>9}", sum(|r| r.versions.total));
-    println!("  of files unrested  {:>9}", sum(|r| r.versions.unrested));
+    println!("  of files torn      {:>9}", sum(|r| r.versions.torn));
     println!("delete markers       {:>9}", sum(|r| r.versions.markers));
     println!("requests             {:>9}", sum(|r| r.requests));
     println!("moments restored     {:>9}", sum(|r| r.moments));

@@ -7,7 +7,6 @@ use super::{
 use crate::harness::{BUCKET, Fate, Faults, Rig, history, until, until_within};
 use crate::raw::{client, counts};
 use aws_sdk_s3::primitives::ByteStream;
-use keepwatch::backup::sweep;
 use keepwatch::config::{Config, StoreConfig};
 use keepwatch::control::Words;
 use keepwatch::daemon::{Daemon, Options, reconcile_once};
@@ -171,7 +170,7 @@ async fn a_folder_whose_disk_is_away_keeps_its_parts() {
     fs::rename(rig.root(), &away).unwrap();
     fs::create_dir(rig.root()).unwrap();
     let daemon = rig.start().await;
-    assert!(sweep(&daemon.components().backup).await);
+    assert!(daemon.components().orphaned_uploads().sweep().await);
     assert_eq!(open(&rig).await, [ours]);
     daemon.stop().await.unwrap();
     fs::remove_dir(rig.root()).unwrap();
@@ -450,7 +449,7 @@ async fn parts_at_another_destination_wait_until_somebody_goes_back_there() {
             noted(&daemon).len() == 1
         })
         .await;
-        assert!(sweep(&daemon.components().backup).await);
+        assert!(daemon.components().orphaned_uploads().sweep().await);
         assert_eq!(noted(&daemon).len(), 1);
         daemon.stop().await.unwrap();
     }
