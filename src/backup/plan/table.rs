@@ -965,7 +965,11 @@ fn what_was_read_together_is_a_new_version_when_one_of_the_contents_is_another()
             None,
         ),
     ] {
-        assert_eq!(last_version_read_ms(main, read.into_iter()), want.map(WallMs), "{case}");
+        assert_eq!(
+            last_version_read_ms(main, read.into_iter()),
+            want.map(WallMs),
+            "{case}"
+        );
     }
 }
 
