@@ -25,7 +25,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The steady clock begins now.
+    /// The monotonic clock begins now.
     pub fn new(wall: WallClock, store: Store) -> Self {
         Self {
             wall,

@@ -32,7 +32,7 @@ pub enum Deed {
 pub(super) struct Memory {
     pub(super) troubles: Troubles,
     /// Whether it is ours and the bucket said that it keeps versions, by
-    /// the steady clock.
+    /// the monotonic clock.
     pub(super) word: Word,
     /// The id of our record; or that somebody else's is there. `None`: not known yet.
     pub(super) owner: Option<Result<String, ()>>,

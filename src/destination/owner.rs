@@ -180,32 +180,10 @@ async fn claim(
     let mut ids = me.ids.clone();
     ids.push(id.clone());
     remember(destination, ids).await?;
-    let demand = match over {
-        FoundOwner::Owner(_, Some(etag)) => Precondition::Unchanged(etag),
-        FoundOwner::Owner(_, None) | FoundOwner::Overlap(..) | FoundOwner::Nobody => {
-            Precondition::Absent
-        }
-        FoundOwner::Unreadable(_) => Precondition::Always,
-    };
-    let mut wrote = destination
-        .store
-        .write_record(at, body.clone(), &headers, demand)
-        .await?;
-    if wrote == Wrote::PreconditionFailed && is_as_found(destination, over).await? {
-        // The server refuses whatever is demanded (Ceph RGW 16.2: quoted ETags).
-        wrote = Wrote::Unsupported;
-    }
-    if wrote == Wrote::PreconditionFailed {
+    if !write_over(destination, at, &body, &headers, over).await? {
         return Ok(None);
     }
-    if wrote == Wrote::Unsupported {
-        let nothing = Precondition::Always;
-        destination
-            .store
-            .write_record(at, body.clone(), &headers, nothing)
-            .await?;
-    }
-    // There is one now, so a server that keeps to demands refuses this.
+    // There is one now, so a server that keeps to preconditions refuses this.
     let again = destination
         .store
         .write_record(at, body, &headers, Precondition::Absent)
@@ -217,6 +195,36 @@ async fn claim(
         FoundOwner::Owner(now, _) if now.id == id => Ok(Some(id)),
         _ => Ok(None),
     }
+}
+
+/// Write the record where `over` was found. False when something else stands there by now.
+async fn write_over(
+    destination: &Arc<Destination>,
+    at: At<'_>,
+    body: &Bytes,
+    headers: &ObjectHeaders,
+    over: &FoundOwner,
+) -> Result<bool, Fault> {
+    let precondition = match over {
+        FoundOwner::Owner(_, Some(etag)) => Precondition::Unchanged(etag),
+        FoundOwner::Owner(_, None) | FoundOwner::Overlap(..) | FoundOwner::Nobody => {
+            Precondition::Absent
+        }
+        FoundOwner::Unreadable(_) => Precondition::Always,
+    };
+    let write = |precondition| {
+        let store = &destination.store;
+        store.write_record(at, body.clone(), headers, precondition)
+    };
+    match write(precondition).await? {
+        // A server that refuses every precondition (Ceph RGW 16.2: quoted ETags).
+        Wrote::PreconditionFailed if !is_as_found(destination, over).await? => return Ok(false),
+        Wrote::PreconditionFailed | Wrote::Unsupported => {
+            write(Precondition::Always).await?;
+        }
+        Wrote::Done => {}
+    }
+    Ok(true)
 }
 
 /// The record is what it was when it was found.

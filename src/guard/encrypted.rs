@@ -9,7 +9,7 @@ use crate::types::{Fault, Look, MonotonicMs, Record, RelPath, WallMs};
 
 /// Content that looks encrypted, or an empty file, was stored at a path. `was` is the
 /// record before it, `None` for a new path; `since_ms` is the first sign of the change, by
-/// the steady clock.
+/// the monotonic clock.
 ///
 /// # Errors
 /// The index fails.

@@ -40,7 +40,7 @@ pub(super) struct Memory {
     pub(super) in_flight: u64,
     /// Somebody is counting the files.
     pub(super) is_counting: bool,
-    /// When the newest hold began, by the steady clock.
+    /// When the newest hold began, by the monotonic clock.
     pub(super) held_at_ms: MonotonicMs,
 }
 

@@ -7,7 +7,7 @@ use crate::types::MonotonicMs;
 #[derive(Debug, Default)]
 pub(super) struct Noticed {
     files: u64,
-    /// When the first and the last of them were heard of, by the steady clock.
+    /// When the first and the last of them were heard of, by the monotonic clock.
     first_ms: MonotonicMs,
     last_ms: MonotonicMs,
 }

@@ -12,7 +12,7 @@ use super::typed::Typed;
 use crate::history::timeline::chosen::Name;
 use crate::retry::Stop;
 use crate::s3::{At, Store};
-use crate::types::{Fault, Origin, RelPath, VersionId, unshortened};
+use crate::types::{Fault, Origin, RelPath, VersionId, is_hidden, shown, unshortened};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use icu_normalizer::ComposingNormalizerBorrowed;
 use std::collections::{BTreeMap, BTreeSet};
@@ -187,7 +187,7 @@ struct Wanted {
 impl Wanted {
     /// `called` holds the names of the source and of its folder.
     fn of(typed: &Typed, called: &[String]) -> Self {
-        let called: Vec<String> = called.iter().map(|name| folded(name)).collect();
+        let called: Vec<String> = called.iter().map(|name| folded(&shown(name))).collect();
         let readings: Vec<Vec<Spelt>> = typed.names().map(|(_, path)| names(path)).collect();
         let ends_above = |names: &[Spelt]| {
             let last = names.last();
@@ -311,11 +311,34 @@ fn names(path: &RelPath) -> Vec<Spelt> {
         .collect()
 }
 
-/// In lower case, with accents composed with their letters.
+/// A name as it is shown, in lower case, with accents composed with their letters, and
+/// without marks that nobody sees or types.
 fn folded(name: &str) -> String {
     let whole = ComposingNormalizerBorrowed::new_nfc();
-    let lower = whole.normalize(name).to_lowercase();
+    let lower = whole.normalize(&without_marks(name)).to_lowercase();
     whole.normalize(&lower).into_owned()
+}
+
+/// Without direction marks and the like, and without what [`shown`] writes for them.
+fn without_marks(name: &str) -> String {
+    let is_mark = |c: char| is_hidden(c) && !c.is_control();
+    let mut out = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((before, escape)) = rest.split_once(r"\u{") {
+        out.push_str(before);
+        let digits = escape.split_once('}');
+        let mark = digits.and_then(|(digits, after)| {
+            let code = u32::from_str_radix(digits, 16).ok()?;
+            char::from_u32(code).filter(|c| is_mark(*c)).map(|_| after)
+        });
+        if mark.is_none() {
+            out.push_str(r"\u{");
+        }
+        rest = mark.unwrap_or(escape);
+    }
+    out.push_str(rest);
+    out.retain(|c| !is_mark(c));
+    out
 }
 
 #[cfg(test)]
@@ -372,6 +395,21 @@ mod tests {
                 "mu\u{308}ller",
                 "M\u{dc}LLER/a".as_bytes(),
                 Some((SamePlace, "M\u{dc}LLER", false)),
+            ),
+            (
+                "offer.docx",
+                "Miller/offer\u{200f}.docx".as_bytes(),
+                Some((Both, "Miller/offer\\u{200f}.docx", true)),
+            ),
+            (
+                r"offer\u{200f}.docx",
+                "Miller/offer\u{200f}.docx".as_bytes(),
+                Some((Elsewhere, "Miller/offer\\u{200f}.docx", true)),
+            ),
+            (
+                r"offer\u{1}.docx",
+                b"offer\x01.docx",
+                Some((SamePlace, r"offer\u{1}.docx", true)),
             ),
             (
                 r"caf\xE9",

@@ -20,7 +20,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn the_steady_clock_goes_on_and_never_back() {
+    fn the_monotonic_clock_goes_on_and_never_back() {
         let first = boot_now();
         let began = std::time::Instant::now();
         while began.elapsed() < Duration::from_millis(5) {

@@ -48,6 +48,8 @@ pub struct Progress {
     /// Bytes written, unpacked; rises while a file is being written, and counts
     /// again what had to be tried again.
     pub bytes: u64,
+    /// Bytes of [`Progress::files`], unpacked.
+    pub files_bytes: u64,
     /// Files, links and folders that were there already, the same.
     pub identical: u64,
     /// Failed, or left as they were.

@@ -144,6 +144,7 @@ impl RestoreStats {
             links: restored.links,
             folders: restored.folders,
             bytes: self.bytes_moved.load(Ordering::Relaxed),
+            files_bytes: restored.bytes,
             identical: restored.identical,
             failed: restored.failed.total + restored.already_there.total,
             objects_total: self.total.get().map(|(objects, _)| *objects),

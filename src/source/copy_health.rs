@@ -15,7 +15,7 @@ const FAILURES_MAX: u32 = 3;
 /// finding out costs a few failed requests.
 const OFF_MS: i64 = 60 * 60 * 1000;
 
-/// What is known of one source's copies. Moments are by the steady clock.
+/// What is known of one source's copies. Moments are by the monotonic clock.
 #[derive(Debug, Default)]
 pub struct CopyHealth {
     failures: AtomicU32,

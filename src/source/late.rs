@@ -32,7 +32,7 @@ struct Whole {
     failures: u32,
 }
 
-/// Second looks that are owed in one source. Moments are milliseconds by the steady clock.
+/// Second looks that are owed in one source. Moments are milliseconds by the monotonic clock.
 #[derive(Debug, Default)]
 pub struct Late {
     /// When each is due.

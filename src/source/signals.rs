@@ -58,7 +58,7 @@ impl RunSignals {
         self.0.heard_ms.store(monotonic_ms.0, Ordering::Relaxed);
     }
 
-    /// When it last did, by the steady clock.
+    /// When it last did, by the monotonic clock.
     pub fn heard_ms(&self) -> MonotonicMs {
         MonotonicMs(self.0.heard_ms.load(Ordering::Relaxed))
     }

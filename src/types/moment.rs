@@ -8,7 +8,7 @@ mod words;
 
 use super::fatal::Fatal;
 use super::instant::WallMs;
-use super::one_line::shown;
+use super::one_line::is_hidden;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Span, Timestamp, ZonedDateTime};
@@ -177,8 +177,8 @@ fn refused(text: &str, cause: &str, hint: &str) -> Fatal {
 }
 
 fn excerpt(text: &str) -> String {
-    let kept: String = text.chars().take(TEXT_CHARS_SHOWN_MAX).collect();
-    shown(&kept)
+    let seen = text.chars().filter(|c| !is_hidden(*c));
+    seen.take(TEXT_CHARS_SHOWN_MAX).collect()
 }
 
 #[cfg(test)]

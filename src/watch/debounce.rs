@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 pub struct Settled {
     /// The path.
     pub path: RelPath,
-    /// When it was first seen to have changed, on the caller's steady clock.
+    /// When it was first seen to have changed, on the caller's monotonic clock.
     pub since_ms: MonotonicMs,
     /// It was never quiet: store what is there.
     pub deadline: bool,

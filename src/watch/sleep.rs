@@ -51,7 +51,7 @@ mod tests {
             (1_000, 1_000, None),
             (1_400, 900, None),
             (30_000, 30_000, None),
-            // Linux: the steady clock stood still.
+            // Linux: the monotonic clock stood still.
             (HOUR + 1_000, 1_000, Some(Jump::Asleep(HOUR))),
             // Windows: both went on, during a pause of a second.
             (HOUR + 1_000, HOUR + 1_000, Some(Jump::Asleep(HOUR))),

@@ -16,9 +16,9 @@ pub const HINTS_MAX: usize = 16 * 1024;
 pub struct Hint {
     /// The path.
     pub path: RelPath,
-    /// When it was first seen to have changed, by the steady clock.
+    /// When it was first seen to have changed, by the monotonic clock.
     pub first_ms: MonotonicMs,
-    /// When it last changed, by the steady clock.
+    /// When it last changed, by the monotonic clock.
     pub last_ms: MonotonicMs,
     /// A worker had it and could not store it yet.
     pub is_given_back: bool,
@@ -72,7 +72,7 @@ impl SourceWork {
     }
 
     /// Put a path in the fast lane; when that is full, a scan will find it.
-    /// `since_ms` is by the steady clock.
+    /// `since_ms` is by the monotonic clock.
     pub fn edit(&self, path: RelPath, since_ms: MonotonicMs, deadline: bool) {
         let folder = path.parent().unwrap_or_default();
         if self.queue.push_edit(path, since_ms, deadline).is_err() {

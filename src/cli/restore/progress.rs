@@ -134,7 +134,7 @@ fn in_order(so_far: &SoFar) -> (u64, u64) {
     let latest = &so_far.latest;
     (
         files + latest.files + latest.identical,
-        bytes + latest.bytes,
+        bytes + latest.files_bytes,
     )
 }
 
@@ -274,14 +274,15 @@ mod tests {
     }
 
     #[test]
-    fn what_was_restored_before_a_stop_is_counted_over_all_sources() {
+    fn what_was_restored_before_a_stop_is_counted_over_all_sources_and_nothing_unfinished() {
         let shown = RestoreProgress::new(true);
         assert_eq!(shown.so_far(), (0, 0));
         for (files, bytes) in [(20, 1_000), (6, 500)] {
             shown.begin();
             let progress = Progress {
                 files,
-                bytes,
+                files_bytes: bytes,
+                bytes: bytes + 99,
                 identical: 1,
                 ..Progress::default()
             };
