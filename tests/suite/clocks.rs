@@ -2,6 +2,7 @@
 //! whole seconds.
 
 use crate::deletion_guard::until_told;
+use crate::harness;
 use crate::harness::{BUCKET, Rig, at_rest, finish, program, until, write_config};
 use crate::manifest::{compare, listed, origin, restored};
 use crate::model::clock::Clock;
@@ -250,12 +251,7 @@ async fn a_clock_that_differs_by_minutes_is_said_in_status_and_digest() {
         rig.write("a.txt", "a");
         let daemon = start(&rig, Some(Server::store(&rig, 0)), ahead_ms).await;
         rig.until_equal(&daemon).await;
-        let report = daemon
-            .components()
-            .daily_job()
-            .report(WallMs(0))
-            .await
-            .unwrap();
+        let report = harness::report(&daemon).await;
         let said = report.message().body;
         let warnings = daemon.components().sources[0].status.snapshot().warnings;
         assert_eq!(
@@ -293,12 +289,7 @@ async fn the_period_of_a_digest_does_not_run_backwards_on_a_vault() {
     }
     ahead.stop().await.unwrap();
     let daemon = start(&rig, None, 0).await;
-    let report = daemon
-        .components()
-        .daily_job()
-        .report(WallMs(0))
-        .await
-        .unwrap();
+    let report = harness::report(&daemon).await;
     let body = report.message().body;
     assert!(body.contains("Period:   up to "), "{body}");
     assert!(body.contains("the clock was ahead then"), "{body}");

@@ -6,7 +6,6 @@ use crate::raw;
 use keepwatch::daemon::Daemon;
 use keepwatch::drill::Drill;
 use keepwatch::retry::Stop;
-use keepwatch::types::WallMs;
 use keepwatch::verify::{Ask, Deep, repair};
 use std::fs;
 use std::path::PathBuf;
@@ -89,12 +88,7 @@ async fn damage_is_told_once_and_its_end_too_and_the_digest_says_it() {
     }
     drill(&daemon).await;
     assert_eq!(told(&rig), alert, "told once");
-    let digest = daemon
-        .components()
-        .daily_job()
-        .report(WallMs(0))
-        .await
-        .unwrap();
+    let digest = harness::report(&daemon).await;
     assert!(
         digest.subject().contains("ATTENTION"),
         "{}",
@@ -160,12 +154,7 @@ async fn a_drill_that_cannot_reach_the_bucket_says_so_and_never_that_all_is_well
     let done = drill(&daemon).await;
     assert!(done.not_run.is_some() && !done.is_well(), "{done:?}");
     assert!(done.line().starts_with("NOT DONE"), "{}", done.line());
-    let digest = daemon
-        .components()
-        .daily_job()
-        .report(WallMs(0))
-        .await
-        .unwrap();
+    let digest = harness::report(&daemon).await;
     assert!(
         digest.body().contains("Drill:    NOT DONE"),
         "{}",
@@ -425,12 +414,7 @@ async fn a_drill_that_restored_nothing_of_what_is_there_was_not_done() {
     assert_eq!((done.files, done.is_well()), (0, false), "{done:?}");
     let line = "NOT DONE: no file was restored: all that it drew is larger than it may fetch";
     assert!(done.line().starts_with(line), "{}", done.line());
-    let digest = daemon
-        .components()
-        .daily_job()
-        .report(WallMs(0))
-        .await
-        .unwrap();
+    let digest = harness::report(&daemon).await;
     assert!(digest.body().contains(line), "{}", digest.body());
     let subject = digest.subject();
     assert!(subject.contains("the restore drill could not"), "{subject}");
@@ -535,12 +519,7 @@ async fn a_damaged_old_version_is_told_once_listed_each_day_and_left_out_of_the_
         assert_eq!(done.lasting_total, 1, "{done:?}");
     }
     assert_eq!(alerts(&rig), 1, "told once: {}", told(&rig));
-    let digest = daemon
-        .components()
-        .daily_job()
-        .report(WallMs(0))
-        .await
-        .unwrap();
+    let digest = harness::report(&daemon).await;
     let line = "Damaged:  1 older version that cannot be mended is known";
     let body = digest.body();
     assert_eq!(body.matches(line).count(), 1, "{body}");

@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use keepwatch::config::{Config, Defaults};
 use keepwatch::daemon::{Daemon, Options};
+use keepwatch::digest::Report;
 use keepwatch::manifest::Claimant;
 use keepwatch::s3::{At, Store};
 use keepwatch::source::SourceRuntime;
@@ -168,6 +169,12 @@ pub fn digest_files(rig: &Rig) -> Vec<String> {
 pub async fn scan_whole(source: &SourceRuntime, is_confirmed: bool) -> ScanDone {
     let scan = source.work.scans.ask_and_wait(is_confirmed);
     scan.await.unwrap()
+}
+
+/// The digest as things stand, without a comparison of its own.
+pub async fn report(daemon: &Daemon) -> Report {
+    let job = daemon.components().daily_job();
+    job.report(WallMs(0)).await.unwrap()
 }
 
 /// Nothing waits, runs or settles, and the start scan is over.

@@ -8,6 +8,7 @@ mod large;
 mod rebuilt;
 mod slow;
 
+use crate::harness;
 use crate::harness::{BUCKET, Fate, Faults, Rig};
 use crate::raw::client;
 use keepwatch::daemon::Daemon;
@@ -282,12 +283,7 @@ async fn a_policy_that_refuses_our_folder_breaks_nothing() {
     let daemon = rig.start_with(rig.config(), Some(store.clone())).await;
     rig.until_equal(&daemon).await;
     assert!(compare(&daemon).await.complete());
-    let report = daemon
-        .components()
-        .daily_job()
-        .report(WallMs(0))
-        .await
-        .unwrap();
+    let report = harness::report(&daemon).await;
     assert!(report.is_well(), "{:?}", report.subject());
     let warnings = &report.sources[0].warnings;
     assert!(

@@ -2,11 +2,12 @@
 //! others never wait for it, and it is protected as soon as that is possible.
 
 use super::{config, indexed, is_for, is_put, start, start_on, status, unprotected, until_well};
+use crate::harness;
 use crate::harness::{
     Fate, Faults, Rig, Running, finish, history, in_bucket, on_disk, program, until, write_config,
 };
 use keepwatch::daemon::Daemon;
-use keepwatch::types::{Class, WallMs};
+use keepwatch::types::Class;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::process::CommandExt as _;
@@ -50,13 +51,7 @@ async fn one_file_always_fails(status_code: u16, code: &'static str, class: Clas
         fault.cause.contains(code) && !fault.hint.is_empty(),
         "{fault}"
     );
-    let report = daemon
-        .components()
-        .daily_job()
-        .report(WallMs(0))
-        .await
-        .unwrap()
-        .message();
+    let report = harness::report(&daemon).await.message();
     assert!(report.body.contains("bad.txt"), "{}", report.body);
 
     // Tried again, still since then; and an edit meanwhile is not held up.

@@ -1,6 +1,7 @@
 //! The watcher proves itself: a marker is touched, its event must come back,
 //! and a watch that has died under the daemon is noticed and renewed.
 
+use crate::harness;
 use crate::harness::{BUCKET, Faults, PATIENCE, Rig, at_rest, history, on_disk, until};
 use keepwatch::clock::system_clock;
 use keepwatch::config::Config;
@@ -70,12 +71,7 @@ async fn the_watch_proves_itself_and_that_causes_no_work() {
     assert!(matches!(read_marker(&rig.root()), Ok(Marker::Present(_))));
     let store = rig.store();
     assert_eq!(super::keys(&store).await, ["a.txt".to_owned()].into());
-    let report = daemon
-        .components()
-        .daily_job()
-        .report(WallMs(0))
-        .await
-        .unwrap();
+    let report = harness::report(&daemon).await;
     let body = report.message().body;
     assert!(body.contains("  Watch: proven "), "{body}");
     daemon.stop().await.unwrap();
