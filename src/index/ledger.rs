@@ -138,7 +138,6 @@ impl Ledger {
 pub(super) struct OutboxLedger {
     pub(super) count: u64,
     pub(super) next_id: u64,
-    pub(super) dropped: u64,
 }
 
 /// Collects a [`Ledger`] from one pass over the database, and checks it.
@@ -163,7 +162,8 @@ struct SourceFound {
 /// Names in [`Space::Meta`].
 pub(super) const META_SCHEMA: &[u8] = b"schema";
 pub(super) const META_LAST_SOURCE: &[u8] = b"last-source";
-pub(super) const META_OUTBOX_DROPPED: &[u8] = b"outbox-dropped";
+/// Earlier versions counted here what nobody ever asked for.
+const META_OUTBOX_DROPPED: &[u8] = b"outbox-dropped";
 
 /// A number as a value of [`Space::Meta`].
 pub(super) fn number_bytes(number: u64) -> Vec<u8> {
@@ -215,7 +215,9 @@ impl LedgerBuilder {
                 META_LAST_SOURCE => {
                     self.ledger.last_source = u32::try_from(number_of(value)?).ok()?;
                 }
-                META_OUTBOX_DROPPED => self.ledger.outbox.dropped = number_of(value)?,
+                META_OUTBOX_DROPPED => {
+                    number_of(value)?;
+                }
                 _ => return None,
             },
             Space::Parts => {

@@ -5,7 +5,6 @@ use super::entries::{from_json, json, read};
 use super::handle::Index;
 use super::keys;
 use super::keys::Space;
-use super::ledger::{META_OUTBOX_DROPPED, number_bytes};
 use super::types::{OutboxMessage, SourceId};
 use crate::types::{Class, Fault};
 use serde_json::Value;
@@ -17,15 +16,12 @@ pub const OUTBOX_MAX: u64 = 200;
 /// The longest text of a message: what SNS takes.
 pub const OUTBOX_BODY_BYTES_MAX: usize = 256 * 1024;
 
-/// Entries read at a time.
-const PAGE: usize = 256;
-
 /// Belongs to no source.
 const NO_SOURCE: SourceId = SourceId(0);
 
 impl Index {
-    /// Put a message behind the others; it is on disk when this returns. When
-    /// [`OUTBOX_MAX`] wait, the oldest is dropped and counted.
+    /// Put a message behind the others; it is on disk when this returns. The caller sees
+    /// to it that no more than [`OUTBOX_MAX`] wait.
     ///
     /// # Errors
     /// When it is too long, or the index cannot be written.
@@ -41,26 +37,11 @@ impl Index {
         let (mut ledger, engine) = self.writer()?;
         let outbox = &mut ledger.outbox;
         let mut batch = Batch::default();
-        let mut dropped = 0;
-        if outbox.count >= OUTBOX_MAX {
-            let excess = usize::try_from(outbox.count - OUTBOX_MAX + 1).unwrap_or(PAGE);
-            let begin = Space::Outbox.key(NO_SOURCE, b"");
-            let low = Bound::Included(&begin[..]);
-            for (key, _) in engine.page(low, &keys::end_of(&begin), excess)? {
-                batch.remove(key);
-                dropped += 1;
-            }
-            batch.put(
-                Space::Meta.key(NO_SOURCE, META_OUTBOX_DROPPED),
-                number_bytes(outbox.dropped + dropped),
-            );
-        }
         let id = outbox.next_id;
         batch.put(outbox_key(id), json(&engine, message)?);
         engine.apply(batch)?;
         outbox.next_id += 1;
-        outbox.count = outbox.count + 1 - dropped;
-        outbox.dropped += dropped;
+        outbox.count += 1;
         engine.flush()?;
         Ok(id)
     }
@@ -105,28 +86,6 @@ impl Index {
     /// How many messages wait.
     pub fn outbox_len(&self) -> u64 {
         self.ledger().outbox.count
-    }
-
-    /// How many messages were dropped because too many waited.
-    pub fn outbox_dropped(&self) -> u64 {
-        self.ledger().outbox.dropped
-    }
-
-    /// That many dropped messages have been reported: count them no more.
-    ///
-    /// # Errors
-    /// When the index cannot be written.
-    pub fn outbox_dropped_reported(&self, count: u64) -> Result<(), Fault> {
-        let (mut ledger, engine) = self.writer()?;
-        let left = ledger.outbox.dropped.saturating_sub(count);
-        let mut batch = Batch::default();
-        batch.put(
-            Space::Meta.key(NO_SOURCE, META_OUTBOX_DROPPED),
-            number_bytes(left),
-        );
-        engine.apply(batch)?;
-        ledger.outbox.dropped = left;
-        Ok(())
     }
 
     /// A small fact that belongs to no source.

@@ -2,7 +2,8 @@
 //! a file when there is no topic.
 //!
 //! Invariant: a message is in the outbox before anything is tried (unless the
-//! outbox itself is broken), and leaves it only when SNS has acknowledged it.
+//! outbox itself is broken), and leaves it only when SNS has acknowledged it or it
+//! is in a file.
 
 use super::message::Message;
 use crate::clock::Clock;
@@ -196,11 +197,12 @@ impl OutboxSender {
             body: message.body,
             created_ms: self.clock.now_ms(),
         };
-        let kept = {
+        let kept = async {
+            self.make_room().await?;
             let (index, queued) = (self.index.clone(), queued.clone());
             blocking(move || index.outbox_push(&queued)).await
         };
-        match kept {
+        match kept.await {
             Ok(id) => {
                 self.kept.notify_one();
                 Ok(Kept::Queued(id))
@@ -213,6 +215,35 @@ impl OutboxSender {
                 Ok(Kept::Delivered(Delivery::Published(sent)))
             }
         }
+    }
+
+    /// Put the messages that wait longest into files, where too many wait for one more.
+    async fn make_room(&self) -> Result<(), Fault> {
+        while self.index.outbox_len() >= OUTBOX_MAX {
+            let index = self.index.clone();
+            let Some((number, oldest)) = blocking(move || index.outbox_peek()).await? else {
+                break;
+            };
+            let subject = oldest.subject.clone();
+            let oldest = Message {
+                subject: oldest.subject,
+                body: oldest.body,
+            };
+            match self.write(oldest).await {
+                Ok(path) => tracing::warn!(
+                    subject,
+                    path = %path.display(),
+                    "{OUTBOX_MAX} messages wait to be mailed: the oldest is in a file now"
+                ),
+                Err(fault) => tracing::error!(
+                    subject,
+                    "{OUTBOX_MAX} messages wait to be mailed, and the oldest is dropped: {fault}"
+                ),
+            }
+            let index = self.index.clone();
+            blocking(move || index.outbox_remove(number)).await?;
+        }
+        Ok(())
     }
 
     async fn write(&self, message: Message) -> Result<PathBuf, Fault> {
@@ -275,6 +306,51 @@ impl OutboxSender {
                 sent.pop_front();
             }
             sent.push_back((number, id));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::system_clock;
+    use crate::s3::Store;
+    use keepwatch_vault::Vault;
+    use std::fs;
+
+    #[tokio::test]
+    async fn what_waits_when_too_much_does_is_in_a_file_oldest_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let (index, _) = Index::open(&dir.path().join("index")).unwrap();
+        let folder = dir.path().join("digests");
+        let vault = Vault::open(&dir.path().join("vault")).unwrap();
+        let store = Store::vault(vault.http_client(), "the test vault");
+        let clock = Clock::new(system_clock(), store);
+        let sender = OutboxSender::new(None, folder.clone(), index.clone(), clock, TimeZone::UTC);
+        for number in 0..OUTBOX_MAX + 1 {
+            let queued = OutboxMessage {
+                subject: format!("digest {number} of them"),
+                body: "all is well".to_owned(),
+                created_ms: WallMs(0),
+            };
+            index.outbox_push(&queued).unwrap();
+        }
+        sender.make_room().await.unwrap();
+        let (_, oldest) = index.outbox_peek().unwrap().unwrap();
+        assert_eq!(oldest.subject, "digest 2 of them");
+        assert_eq!(index.outbox_len(), OUTBOX_MAX - 1);
+        let files: Vec<_> = fs::read_dir(folder).unwrap().collect();
+        let texts = files.iter().map(|file| {
+            let path = file.as_ref().unwrap().path();
+            fs::read_to_string(path).unwrap()
+        });
+        let text: String = texts.collect();
+        for (subject, is_there) in [
+            ("digest 0 of", true),
+            ("digest 1 of", true),
+            ("digest 2 of", false),
+        ] {
+            assert_eq!(text.contains(subject), is_there, "{text}");
         }
     }
 }

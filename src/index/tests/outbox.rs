@@ -31,21 +31,9 @@ fn messages_leave_in_order_and_survive_a_restart() {
 }
 
 #[test]
-fn a_full_outbox_drops_the_oldest_and_says_so() {
+fn a_message_that_no_topic_would_take_is_refused() {
     let (_dir, root) = state();
     let index = open(&root);
-    for n in 0..OUTBOX_MAX + 3 {
-        index.outbox_push(&message(n)).unwrap();
-    }
-    drop(index);
-    let index = open(&root);
-    assert_eq!(
-        (index.outbox_len(), index.outbox_dropped()),
-        (OUTBOX_MAX, 3)
-    );
-    assert_eq!(index.outbox_peek().unwrap().unwrap().1, message(3));
-    index.outbox_dropped_reported(2).unwrap();
-    assert_eq!(index.outbox_dropped(), 1);
     let huge = OutboxMessage {
         body: "x".repeat(OUTBOX_BODY_BYTES_MAX + 1),
         ..message(1)
