@@ -147,17 +147,21 @@ async fn by_itself(
         let mut results = Vec::new();
         let texts = texts_by_origin(&depot.origins, &args.what)?;
         let mut places = Vec::new();
-        for (named, texts) in depot.origins.iter().zip(texts) {
+        let asked = depot.origins.iter().zip(texts);
+        let asked: Vec<_> = asked
+            .filter(|(_, texts)| args.what.is_empty() || !texts.is_empty())
+            .collect();
+        for (named, texts) in &asked {
             places.push(Where {
                 origin: named.origin.clone(),
                 called: named.called(),
-                typed: typed(&depot.origins, &texts)?,
+                typed: typed(&depot.origins, texts)?,
                 folder: None,
                 known: None,
             });
         }
         let settled = settle(&depot.store, &places, &mut stop.clone()).await?;
-        for (named, selector) in depot.origins.iter().zip(selectors(&settled)) {
+        for ((named, _), selector) in asked.iter().zip(selectors(&settled)) {
             let taken = selector.taken().to_vec();
             let request = VerifyRequest {
                 name: named.name.clone(),

@@ -16,6 +16,7 @@ pub(crate) const LISTING_PREFIX_BYTES_MAX: usize = 900;
 pub struct Selector {
     rules: Vec<Rule>,
     taken: Vec<Taken>,
+    near: Vec<RelPath>,
 }
 
 #[derive(Debug)]
@@ -53,15 +54,25 @@ impl Selector {
             return Self {
                 rules,
                 taken: taken(what),
+                near: Vec::new(),
             };
         }
         Self {
             taken: taken(what),
+            near: what
+                .iter()
+                .flat_map(|(typed, _)| typed.misses().near.clone())
+                .collect(),
             rules: what
                 .iter()
                 .map(|(typed, reading)| Rule::new(typed, *reading))
                 .collect(),
         }
+    }
+
+    /// What exists with a name within a typing slip of what was typed and is not there.
+    pub fn near(&self) -> &[RelPath] {
+        &self.near
     }
 
     /// How ambiguous texts were understood.
@@ -96,11 +107,18 @@ impl Selector {
 
     /// What was typed and has matched nothing so far.
     pub fn unmatched(&self) -> Vec<String> {
-        self.rules
-            .iter()
-            .filter(|rule| !rule.hit.load(Ordering::Relaxed))
-            .map(|rule| rule.text.clone())
-            .collect()
+        self.texts(false)
+    }
+
+    /// What was typed and has matched something.
+    pub fn matched(&self) -> Vec<String> {
+        self.texts(true)
+    }
+
+    fn texts(&self, is_hit: bool) -> Vec<String> {
+        let rules = self.rules.iter();
+        let rules = rules.filter(|rule| rule.hit.load(Ordering::Relaxed) == is_hit);
+        rules.map(|rule| rule.text.clone()).collect()
     }
 
     /// What to list: prefixes of bucket keys, none of which contains another,
@@ -315,6 +333,9 @@ mod tests {
             (b"a\nb", "'a%0Ab'"),
             (b" ", "'%20'"),
             (b"~", "'~'"),
+            ("bill\u{202e}fdp.exe".as_bytes(), "'bill%E2%80%AEfdp.exe'"),
+            ("a%\u{200f}b\n".as_bytes(), "'a%%E2%80%8Fb%0A'"),
+            ("x%41\u{200e}".as_bytes(), "'x%2541%E2%80%8E'"),
         ] {
             let word = word_for(&p(path));
             if !cfg!(windows) {

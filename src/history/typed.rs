@@ -4,7 +4,7 @@
 //! into one in a source.
 
 use crate::os;
-use crate::types::{Fatal, PathRefused, Reading, RelKey, RelPath, Taken, key_escape, quoted};
+use crate::types::{Fatal, PathRefused, Reading, RelPath, Taken, key_escape, quoted, shown};
 use globset::{GlobBuilder, GlobMatcher};
 
 /// Where a pattern stops being a plain path.
@@ -59,7 +59,12 @@ impl Typed {
     pub fn new(text: &str) -> Result<Self, Fatal> {
         let exact = typed_path(text)?;
         let plain = normalised(text);
-        let by_key = RelKey::parse_full(&plain).ok().map(|key| key.path());
+        // As a key has it, or a command to copy; anything else with a `%` is only a name.
+        let by_key = RelPath::from_bytes(key_escape::decode(&plain)).ok();
+        let by_key = by_key.filter(|path| {
+            let written = [key_escape::encode, key_escape::encode_for_line];
+            written.iter().any(|form| form(path.as_bytes()) == plain)
+        });
         let pattern = plain.contains(PATTERN_CHARACTERS).then(|| {
             let anchored = if plain.contains('/') {
                 plain.clone()
@@ -178,10 +183,13 @@ impl Typed {
 /// A path as a person types it to name exactly this file: with what a shell
 /// needs around it, and in the form of keys where no terminal shows the name.
 pub fn word_for(path: &RelPath) -> String {
-    let plain = std::str::from_utf8(path.as_bytes()).ok().filter(|text| {
-        !text.contains(char::is_control) && typed_path(text).is_ok_and(|typed| typed == *path)
-    });
-    let text = plain.map_or_else(|| key_escape::encode(path.as_bytes()), str::to_owned);
+    let plain = std::str::from_utf8(path.as_bytes())
+        .ok()
+        .filter(|text| shown(text) == **text && typed_path(text).is_ok_and(|typed| typed == *path));
+    let text = plain.map_or_else(
+        || key_escape::encode_for_line(path.as_bytes()),
+        str::to_owned,
+    );
     // A name like `-r` would be taken for an option.
     let dashed = if text.starts_with('-') { "./" } else { "" };
     os::shell_word(&format!("{dashed}{text}"))

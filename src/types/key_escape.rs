@@ -1,6 +1,7 @@
 //! Names as keys carry them: what a key cannot hold is percent-escaped.
 
 use super::byte_escape;
+use super::one_line::breaks_line;
 
 /// The name of the folder that Keepwatch keeps its own objects in, below the
 /// prefix: those that [`is_own`] names, and no others. A file or folder of the
@@ -29,6 +30,22 @@ pub fn encode(bytes: &[u8]) -> String {
             out.push('/');
         }
         encode_name(name, &mut out);
+    }
+    out
+}
+
+/// The same without characters that a line for people cannot show as they are: a path in
+/// a command to copy. No key is written so, and [`decode`] reads both.
+pub fn encode_for_line(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for c in encode(bytes).chars() {
+        if breaks_line(c) {
+            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                byte_escape::push(&mut out, '%', byte);
+            }
+        } else {
+            out.push(c);
+        }
     }
     out
 }

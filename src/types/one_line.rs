@@ -13,7 +13,7 @@ const FIELD_BYTES_MAX: usize = 4_500;
 
 /// Control characters, line separators and marks that change the order in which text is
 /// shown. Joiners are none of these: some languages and emoji are written with them.
-fn breaks_line(c: char) -> bool {
+pub(super) fn breaks_line(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -271,6 +271,12 @@ pub struct Verified {
     pub not_looked_total: u64,
     /// What was asked for and matched nothing.
     pub unmatched: Vec<String>,
+    /// What was asked for and is there.
+    #[serde(default)]
+    pub matched: Vec<String>,
+    /// What exists with nearly such a name, as a person types it.
+    #[serde(default)]
+    pub near: Vec<String>,
     /// How the texts were taken that could have meant something else, too.
     #[serde(default)]
     pub taken: Vec<Taken>,

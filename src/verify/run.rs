@@ -8,6 +8,7 @@ use super::findings::{Deep, Finding, Verified};
 use super::judge::Wrong;
 use super::outcome::{CheckOutcome, VersionCheck};
 use super::request::{VerifyEvent, VerifyRequest};
+use crate::history::word_for;
 use crate::jobs::{JobRunner, Limits, Site, until_asked};
 use crate::retry::Stop;
 use crate::s3::Store;
@@ -54,6 +55,8 @@ pub async fn verify(
     until_asked(&mut stop, "verify everything", work).await?;
     let mut result = run.result;
     result.unmatched = request.selector.unmatched();
+    result.matched = request.selector.matched();
+    result.near = request.selector.near().iter().map(word_for).collect();
     Ok(result)
 }
 

@@ -35,8 +35,19 @@ fn exit_codes() {
     mended.findings[0].repair = Some(Repair::Done);
     let mut not_looked = Verified::default();
     not_looked.not_looked(Fault::new(Class::Transient, "look up", "a", "reset"));
+    let mistyped = Verified {
+        unmatched: vec!["b.tx".to_owned()],
+        ..Verified::default()
+    };
+    let there = Verified {
+        matched: mistyped.unmatched.clone(),
+        ..Verified::default()
+    };
     for (results, want) in [
         (vec![], COMPLETE),
+        // In one source of several it is there.
+        (vec![there, mistyped.clone()], COMPLETE),
+        (vec![well.clone(), mistyped], FAILED),
         (vec![well.clone(), mended], COMPLETE),
         (vec![well.clone(), not_looked.clone()], FAILED),
         (vec![not_looked, found], PARTIAL),

@@ -39,6 +39,13 @@ pub(super) fn print(results: &[Verified], seed: Option<u64>, zone: &TimeZone) {
         for text in &result.unmatched {
             println!("  nothing matched: {}", types::clean(text));
         }
+        if !result.near.is_empty() {
+            let near = result.near.join(", ");
+            println!(
+                "  what to do: write it as it is called; there is: {}",
+                types::clean(&near)
+            );
+        }
     }
     if let Some(seed) = seed {
         println!("The sample was drawn with --seed {seed}.");
