@@ -208,10 +208,16 @@ pub(super) async fn until_stopped<T>(
         signal = os::asked_to_stop() => signal.map_err(|e| signal_trouble(&e))?,
     }
     ask.send_replace(true);
+    let again = os::asked_to_stop();
+    tokio::pin!(again);
+    // Heard from here on: whoever reads the next line may press at once.
+    if futures::poll!(again.as_mut()).is_ready() {
+        return Err(Fatal::interrupted("restore everything"));
+    }
     show::over_the_bar(STOPPING);
     tokio::select! {
         done = &mut work => done,
-        _ = os::asked_to_stop() => Err(Fatal::interrupted("restore everything")),
+        _ = &mut again => Err(Fatal::interrupted("restore everything")),
     }
 }
 

@@ -90,11 +90,13 @@ async fn find_out(
             facts.is_occupied = Some(found.is_some());
         }
         Question::Metadata => {
-            let head = ctx.store.head(ctx.at(chosen), chosen.version()).await?;
+            let asking = ctx.store.head(ctx.at(chosen), chosen.version());
+            let head = ctx.unless_stopped(chosen, asking).await?;
             facts.head = Some(head.ok_or_else(|| gone(chosen))?);
         }
         Question::Attributes(Described { path, meta }) => {
-            facts.completed = Some(separate_attributes::fetched(ctx, &path, meta).await?);
+            let asking = separate_attributes::fetched(ctx, &path, meta);
+            facts.completed = Some(ctx.unless_stopped(chosen, asking).await?);
         }
         Question::Existing(Described { path, meta }) => {
             let inspect = move || existing_target::inspect(&shared, &path, &meta);
@@ -149,7 +151,8 @@ async fn fetch_whole(
     replaced: Option<Replaced>,
 ) -> Result<Outcome, Fault> {
     let memory = ctx.memory.take(chosen.stored_bytes).await;
-    let (head, body) = ctx.store.get(ctx.at(chosen), chosen.version()).await?;
+    let asking = ctx.store.get(ctx.at(chosen), chosen.version());
+    let (head, body) = ctx.unless_stopped(chosen, asking).await?;
     let mut facts = Facts {
         head: Some(head.clone()),
         has_body: true,
@@ -164,7 +167,8 @@ async fn fetch_whole(
         }
     };
     let subject = path.to_string();
-    let body = whole(chosen, &head, &meta, body, &subject).await?;
+    let arriving = whole(chosen, &head, &meta, body, &subject);
+    let body = ctx.unless_stopped(chosen, arriving).await?;
     let source = content::Source {
         body: body.within(memory),
         gzip: head.gzip,

@@ -37,6 +37,28 @@ pub(crate) struct RestoreContext {
 }
 
 impl RestoreContext {
+    /// What the server is asked about an object, unless the run is to end: one that has
+    /// fallen silent must not hold that up.
+    ///
+    /// # Errors
+    /// Those of `asking`, and that nobody waits for it any more.
+    pub(crate) async fn unless_stopped<T>(
+        &self,
+        chosen: &Chosen,
+        asking: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            answer = asking => answer,
+            () = stop.asked() => Err(Fault::new(
+                Class::Transient,
+                "restore",
+                chosen.subject(),
+                "the run was ended before the server answered",
+            )),
+        }
+    }
+
     /// The mode that an object's file gets here. A bucket is written to by more
     /// than this computer, and a program with these bits runs with the rights of
     /// its owner, whoever starts it: so they come back only when that is asked for.

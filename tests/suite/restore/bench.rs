@@ -112,6 +112,8 @@ pub enum Meddling {
     Answer(u16, &'static str),
     /// Break the connection in the middle of the body.
     Cut,
+    /// Never answer.
+    Hang,
 }
 
 /// Passes requests on to the vault, counts them, and meddles with them if told.
@@ -170,6 +172,7 @@ impl HttpConnector for Wire {
                     answer.headers_mut().insert("x-amz-request-id", "test");
                     Ok(answer)
                 }
+                Meddling::Hang => std::future::pending().await,
                 Meddling::Cut => {
                     let mut answer = answer.await?;
                     let body = std::mem::replace(

@@ -6,6 +6,7 @@ use keepwatch::retry::Stop;
 use keepwatch::types::{Class, FatalKind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::watch;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,6 +140,37 @@ async fn stopped_in_the_middle_it_leaves_whole_files_alone() {
     let rest = bench.restore("out").await.unwrap();
     assert_eq!(rest.identical, tree.len() as u64);
     assert_eq!(rest.files + rest.identical, 200);
+}
+
+/// Named after the bug: a stop waited for the answer about one more file, more than a minute.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_fell_silent_does_not_hold_a_stop_up() {
+    for is_silent in [
+        |method: &str| method == "GET",
+        |method: &str| method == "HEAD",
+    ] {
+        let bench = Bench::new();
+        let large = vec![b'x'; 17_000_000];
+        for (name, content) in [("a", &b"small"[..]), ("z", &large)] {
+            bench.put(name, &Object::file(content)).await;
+        }
+        let (ask, asked) = watch::channel(false);
+        bench.meddle(move |request| {
+            let is_of_file = ["/a?", "/z?", "/z"]
+                .iter()
+                .any(|end| request.uri().contains(end));
+            if !(is_of_file && is_silent(request.method())) {
+                return Meddling::Pass;
+            }
+            ask.send_replace(true);
+            Meddling::Hang
+        });
+        let stop = Stop::new(asked);
+        let run = restore(&bench.store, bench.request("out"), |_| (), &stop);
+        let ended = tokio::time::timeout(Duration::from_secs(20), run).await;
+        let fatal = ended.expect("it ends").unwrap_err();
+        assert_eq!(fatal.kind, FatalKind::Interrupted);
+    }
 }
 
 #[tokio::test(start_paused = true)]
