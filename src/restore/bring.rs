@@ -40,7 +40,8 @@ async fn bring_shadowed(
     pass: Pass,
 ) -> Result<Outcome, Fault> {
     let mut stop = ctx.stop.clone();
-    let shadowed = shadowed_version::find(&ctx.store, &ctx.origin, over, &mut stop).await?;
+    let asking = shadowed_version::find(&ctx.store, &ctx.origin, over, &mut stop);
+    let shadowed = ctx.unless_stopped(over, asking).await?;
     let Some(shadowed) = shadowed else {
         return Ok(without_shadowed(over, pass));
     };

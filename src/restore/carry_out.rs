@@ -36,7 +36,10 @@ pub(crate) async fn bring_exactly(
         Err(fault) => Err(fault),
     };
     let done = match done {
-        Err(fault) => thawing::if_cold(ctx, chosen, fault).await,
+        Err(fault) => {
+            let thawing = thawing::if_cold(ctx, chosen, fault);
+            ctx.unless_stopped(chosen, thawing).await
+        }
         done => done,
     };
     done.map_err(|fault| advise_rerun(fault).about(chosen.subject()))
@@ -103,7 +106,8 @@ async fn find_out(
             facts.existing = Some(blocking(chosen, inspect).await?);
         }
         Question::Replaced(Described { path, meta }) => {
-            facts.replaced = Some(in_place::find_replaced(ctx, chosen, &path, &meta).await?);
+            let asking = in_place::find_replaced(ctx, chosen, &path, &meta);
+            facts.replaced = Some(ctx.unless_stopped(chosen, asking).await?);
         }
     }
     Ok(())

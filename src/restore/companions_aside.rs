@@ -37,14 +37,18 @@ pub(crate) async fn find(
     for path in existing {
         let key = RelKey::of_file(&path);
         let (store, origin, at_ms) = (&ctx.store, &ctx.origin, ctx.at_ms);
-        let comes = match current_of(store, origin, &key, at_ms, &mut stop).await? {
-            None => false,
-            Some(current) => belonging(store, origin, current, at_ms, &mut stop)
-                .await?
-                .chosen
-                .is_some(),
+        let comes = async {
+            Ok(
+                match current_of(store, origin, &key, at_ms, &mut stop).await? {
+                    None => false,
+                    Some(current) => belonging(store, origin, current, at_ms, &mut stop)
+                        .await?
+                        .chosen
+                        .is_some(),
+                },
+            )
         };
-        if !comes {
+        if !ctx.unless_stopped(chosen, comes).await? {
             stale.push(path);
         }
     }
