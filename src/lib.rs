@@ -26,7 +26,7 @@
 //! let defaults = Defaults {
 //!     state_dir: dir.path().join("state"),
 //!     log_dir: dir.path().join("log"),
-//!     home_dir: None,
+//!     home: keepwatch::types::Home::Nowhere,
 //!     computer_time_zone: jiff::tz::TimeZone::UTC,
 //! };
 //! let config = Config::trial(&office, &dir.path().join("vault"), &defaults)?;
@@ -64,6 +64,7 @@
 //! |---|---|
 //! | [`cli`] | clap types and one file per command; the only place that prints |
 //! | [`daemon`] | wiring alone: channels, task set, start order, stop order, upkeep |
+//! | [`service`] | the service on each system: made, started, stopped, removed, asked |
 //! | [`control`] | the local socket on which commands ask the running daemon |
 //! | [`digest`] | the daily job and its report |
 //! | [`drill`] | the daily rehearsal of a restore |
@@ -112,6 +113,7 @@ pub mod restore;
 pub mod retry;
 pub mod s3;
 pub mod scan;
+pub mod service;
 pub mod sns;
 pub mod source;
 pub mod status;

@@ -37,7 +37,7 @@ pub fn check(data: &[u8]) {
         let defaults = Defaults {
             state_dir: dir.path().join("own/state"),
             log_dir: dir.path().join("own/log"),
-            home_dir: Some(dir.path().to_owned()),
+            home: keepwatch::types::Home::At(dir.path().to_owned()),
             computer_time_zone: jiff::tz::TimeZone::UTC,
         };
         match load(&path, &overrides, variables.clone(), &defaults) {

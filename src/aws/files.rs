@@ -4,6 +4,7 @@
 //! The SDK reads and parses them; where it finds nothing, these words say why.
 
 use crate::os;
+use crate::types::Home;
 use aws_config::profile::ProfileSet;
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
@@ -26,14 +27,11 @@ pub(super) struct ProfileFile {
 pub(super) fn profile_files() -> [ProfileFile; 2] {
     let of = |variable: &'static str, name: &str| {
         let named = std::env::var_os(variable).filter(|path| !path.is_empty());
-        let home = os::home_dir().unwrap_or_else(|| "~".into());
-        let path = match &named {
-            Some(path) => match Path::new(path).strip_prefix("~") {
-                Ok(rest) => home.join(rest),
-                Err(_) => path.into(),
-            },
-            None => home.join(".aws").join(name),
-        };
+        let usual = Path::new("~/.aws").join(name);
+        let path = named.as_ref().map_or(usual, PathBuf::from);
+        // Where there is no home, the SDK takes it as it stands.
+        let inner = Home::from(os::home_dir()).inner(&path);
+        let path = inner.ok().flatten().unwrap_or(path);
         ProfileFile {
             path,
             variable: named.map(|_| variable),

@@ -183,6 +183,7 @@ fn keys_of(printed: &[u8]) -> Result<Credentials, String> {
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     fn process(line: &str) -> CredentialProcess {
         CredentialProcess {
             line: line.to_owned(),

@@ -205,7 +205,7 @@ mod tests {
         let defaults = Defaults {
             state_dir: dir.path().join("state"),
             log_dir: dir.path().join("log"),
-            home_dir: None,
+            home: crate::types::Home::Nowhere,
             computer_time_zone: jiff::tz::TimeZone::UTC,
         };
         let config = Config::trial(&office, &vault, &defaults).unwrap();

@@ -188,7 +188,7 @@ impl Worker {
         blocking(move || {
             let (id, key) = (item.source.id, RelKey::of_file(&item.path));
             let attempts = index.unprotected_attempts(id, &key)?.saturating_add(1);
-            let delay = Backoff::of(fault.class).delay_ms(attempts, fastrand::u64(..));
+            let delay = Backoff::of_fault(&fault).delay_ms(attempts, fastrand::u64(..));
             let next_ms = now_ms + i64::try_from(delay).unwrap_or(i64::MAX);
             index.mark_unprotected(id, &key, &fault, now_ms, next_ms)?;
             Ok(attempts)

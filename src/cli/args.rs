@@ -5,17 +5,26 @@
 //! is always a usage error with exit code 2.
 
 mod help;
+mod paths;
 mod place;
+mod service;
+mod tools;
+mod visible;
 
+pub(super) use help::VERSION;
 pub use place::{Place, PlaceArgs};
+pub use service::{ChangeArgs, InstallArgs, LevelArgs, ServiceArgs, ServiceCommand};
+pub use tools::{
+    CompletionsArgs, DigestArgs, ManArgs, ShellName, VaultArgs, VaultCommand, VaultServeArgs,
+};
 
-use crate::os;
-use crate::types::key_escape;
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use super::paint;
+use super::paint::Color;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use help::{AFTER_HELP, RESTORE_HELP, VERIFY_HELP};
+use help::{AFTER_HELP, COMPLETIONS_HELP, RESTORE_HELP, VERIFY_HELP};
+use paths::{name_parser, path_parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -23,11 +32,12 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "keepwatch",
-    version,
+    version = VERSION,
     about = "Backs up folders into S3 as they change, and proves every day that the backup is whole",
     long_about = "Backs up folders into S3 as they change, and proves every day that the backup is whole.\n\nWithout a command it backs up in the foreground until it is stopped.",
     after_long_help = AFTER_HELP,
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    styles = super::paint::STYLES
 )]
 pub struct Cli {
     /// What holds for every command.
@@ -55,7 +65,7 @@ pub struct Cli {
 #[derive(Debug, Clone, Default, Args)]
 pub struct CommonArgs {
     /// The configuration file [default: keepwatch.toml in the account's or the system's configuration folder]
-    #[arg(long, global = true, value_name = "FILE", env = "KEEPWATCH_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = "KEEPWATCH_CONFIG", value_parser = path_parser())]
     pub config: Option<PathBuf>,
 
     /// Print the result as JSON, for programs
@@ -69,6 +79,18 @@ pub struct CommonArgs {
     /// How much to log: error, warn, info, debug or trace [default: as configured]
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log_level: Option<String>,
+
+    /// Colours: auto (where a terminal wants them), always or never
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub color: Color,
 
     /// True when `config` came from `KEEPWATCH_CONFIG` and not from a flag.
     #[arg(skip)]
@@ -98,37 +120,28 @@ pub enum Command {
     Check,
     /// Show the digest of the last day
     Digest(DigestArgs),
+    /// Have it run by itself: install, start, stop or remove the service, or say how it is
+    Service(ServiceArgs),
+    /// Print what completes commands and options in a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions(CompletionsArgs),
     /// Work on a vault directly
     #[command(hide = true)]
     Vault(VaultArgs),
-}
-
-/// A file's name as a shell gives it. One that is not UTF-8 is taken in the form that
-/// the bucket's keys have, which names it as well.
-fn name_parser() -> impl TypedValueParser<Value = String> {
-    OsStringValueParser::new().map(|name| match name.into_string() {
-        Ok(text) => text,
-        Err(name) => {
-            let bytes = os::bytes_of_name(&name);
-            let names = bytes.split(|byte| *byte == b'/').map(|name| match name {
-                // These are no names, and stay what they are.
-                b"" | b"." | b".." => String::from_utf8_lossy(name).into_owned(),
-                name => key_escape::encode(name),
-            });
-            names.collect::<Vec<_>>().join("/")
-        }
-    })
+    /// Write the manual pages into a folder, for packages
+    #[command(hide = true)]
+    Man(ManArgs),
 }
 
 /// `keepwatch try`.
 #[derive(Debug, Clone, Args)]
 pub struct TryArgs {
     /// The folder to back up [default: a small sample office that is made for it]
-    #[arg(value_name = "FOLDER")]
+    #[arg(value_name = "FOLDER", value_parser = path_parser())]
     pub folder: Option<PathBuf>,
 
     /// Where the copies go [default: Keepwatch's data folder]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = path_parser())]
     pub vault: Option<PathBuf>,
 }
 
@@ -140,7 +153,7 @@ pub struct RestoreArgs {
     pub what: Vec<String>,
 
     /// The folder to write to; it is made when it is not there
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["in_place", "diff"])]
+    #[arg(long, value_name = "DIR", value_parser = path_parser(), required_unless_present_any = ["in_place", "diff"])]
     pub to: Option<PathBuf>,
 
     /// Restore this source only [default: all of them]
@@ -252,11 +265,11 @@ pub struct VersionsArgs {
 #[derive(Debug, Clone, Args)]
 pub struct SourcesArgs {
     /// Write a configuration with which this computer goes on as the old one
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_parser())]
     pub write_config: Option<PathBuf>,
 
     /// The folders in it are below this one, as `restore --to` puts them [default: where they were]
-    #[arg(long, value_name = "DIR", requires = "write_config")]
+    #[arg(long, value_name = "DIR", value_parser = path_parser(), requires = "write_config")]
     pub below: Option<PathBuf>,
 
     /// Where the copies are.
@@ -276,41 +289,6 @@ pub struct MomentsArgs {
     pub place: PlaceArgs,
 }
 
-/// `keepwatch digest`.
-#[derive(Debug, Clone, Args)]
-pub struct DigestArgs {
-    /// Send it to the topic, too
-    #[arg(long)]
-    pub send: bool,
-}
-
-/// `keepwatch vault`.
-#[derive(Debug, Clone, Args)]
-pub struct VaultArgs {
-    /// What to do with it.
-    #[command(subcommand)]
-    pub command: VaultCommand,
-}
-
-/// The commands on a vault.
-#[derive(Debug, Clone, Subcommand)]
-pub enum VaultCommand {
-    /// Serve a vault on this computer alone, for S3 tools; prints its address
-    Serve(VaultServeArgs),
-}
-
-/// `keepwatch vault serve`.
-#[derive(Debug, Clone, Args)]
-pub struct VaultServeArgs {
-    /// The vault's folder
-    #[arg(long, value_name = "DIR")]
-    pub vault: PathBuf,
-
-    /// The port on the loopback address; 0 takes any free one
-    #[arg(long, default_value_t = 0)]
-    pub port: u16,
-}
-
 impl Cli {
     /// Parse arguments, the program's name first.
     ///
@@ -320,13 +298,17 @@ impl Cli {
     pub fn from_arguments(
         arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<Self, clap::Error> {
-        let matches = Self::command().try_get_matches_from(arguments)?;
+        let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+        let color = Color::said(&arguments);
+        paint::choose(color);
+        let command = || Self::command().color(color.of_clap());
+        let matches = command().try_get_matches_from(arguments)?;
         let mut cli = Self::from_arg_matches(&matches)?;
         cli.common.config_is_from_environment =
             source_of_config(&matches) == Some(ValueSource::EnvVariable);
         match cli.contradiction() {
             None => Ok(cli),
-            Some(words) => Err(Self::command().error(ErrorKind::ArgumentConflict, words)),
+            Some(words) => Err(command().error(ErrorKind::ArgumentConflict, words)),
         }
     }
 
@@ -345,7 +327,8 @@ impl Cli {
         let bucket_named = place.is_some_and(|place| place.bucket.is_some());
         let no_data = match &self.command {
             None => !self.reconcile,
-            Some(Command::Try(_)) => true,
+            Some(Command::Service(args)) => !matches!(args.command, ServiceCommand::Status(_)),
+            Some(Command::Try(_) | Command::Completions(_) | Command::Man(_)) => true,
             Some(_) => false,
         };
         if self.reconcile && self.command.is_some() {

@@ -105,6 +105,9 @@ fn every_command_of_the_design_parses() {
         &["check"],
         &["digest"],
         &["digest", "--send", "--json"],
+        &["completions", "bash"],
+        &["completions", "powershell"],
+        &["man", "dir"],
         &["vault", "serve", "--vault", "v", "--port", "0"],
         &["vault", "serve", "--vault", "v"],
     ] {
@@ -152,6 +155,9 @@ fn wrong_command_lines_exit_with_2() {
         &["--json"],
         &["try", "--json"],
         &["digest", "send"],
+        &["completions"],
+        &["completions", "tcsh"],
+        &["completions", "bash", "--json"],
         &["vault"],
         &["vault", "serve"],
         &["vault", "serve", "--vault", "v", "--port", "70000"],
@@ -266,4 +272,67 @@ fn hidden_commands_stay_out_of_the_help() {
     ] {
         assert!(help.contains(command), "{command}");
     }
+}
+
+/// Every argument of every command, hidden ones too, with the command's name.
+fn all_arguments(command: &clap::Command) -> Vec<(String, clap::Arg)> {
+    let name = command.get_name().to_owned();
+    let own = command.get_arguments().cloned();
+    let own = own.map(|argument| (format!("{name} {}", argument.get_id()), argument));
+    let below = command.get_subcommands().flat_map(all_arguments);
+    own.chain(below).collect()
+}
+
+/// What the argument makes of a text; the error as it is printed.
+fn taken_as<T: Clone + Send + Sync + 'static>(
+    argument: &clap::Arg,
+    text: &str,
+) -> Result<T, String> {
+    let alone = clap::Arg::new("it").value_parser(argument.get_value_parser().clone());
+    let command = clap::Command::new("t").no_binary_name(true).arg(alone);
+    let matches = command.try_get_matches_from([text]);
+    let mut matches = matches.map_err(|error| error.to_string())?;
+    Ok(matches.remove_one::<T>("it").unwrap())
+}
+
+/// Named after the class: a flag that takes `~` for a folder's name, as no shell expands
+/// `--to=~/x`, and cmd and PowerShell expand nothing.
+#[test]
+fn every_path_on_the_command_line_may_begin_at_home() {
+    let home = crate::os::home_dir().unwrap();
+    let at_home = home.join("x");
+    let (mut paths, mut names) = (0, 0);
+    for (name, argument) in all_arguments(&Cli::command()) {
+        let shown = argument.get_value_names().unwrap_or_default();
+        let is_name = shown.iter().any(|word| word.starts_with("PATH"));
+        if argument.get_value_hint() == clap::ValueHint::AnyPath {
+            paths += 1;
+            let taken = |text: &str| taken_as::<PathBuf>(&argument, text);
+            assert_eq!(taken("~/x").as_ref(), Ok(&at_home), "{name}");
+            assert_eq!(taken("~").as_ref(), Ok(&home), "{name}");
+            assert_eq!(taken("./~/x"), Ok("./~/x".into()), "{name}");
+            assert_eq!(taken("a/~"), Ok("a/~".into()), "{name}");
+            let refused = taken("~anna/x").unwrap_err();
+            assert!(refused.contains("another account"), "{name}: {refused}");
+        } else if is_name {
+            names += 1;
+            let taken = |text: &str| taken_as::<String>(&argument, text);
+            assert_eq!(
+                taken("~/x").map(PathBuf::from).as_ref(),
+                Ok(&at_home),
+                "{name}"
+            );
+            for plain in ["~$offer.docx", "a/~", "./~/x", "*.csv"] {
+                assert_eq!(taken(plain).as_deref(), Ok(plain), "{name}");
+            }
+        } else {
+            let says_folder = ["DIR", "FILE", "FOLDER"];
+            let is_missed = shown
+                .iter()
+                .any(|word| says_folder.contains(&word.as_str()));
+            assert!(!is_missed, "{name} takes a path, and not by path_parser");
+        }
+    }
+    // `--config` and `--vault` are there once for each command that has them.
+    assert!(paths >= 12 && names == 3, "{paths} {names}");
 }

@@ -5,8 +5,9 @@ mod findings;
 mod folder;
 mod rules;
 
-use super::{setup, show};
+use super::{link, setup, show};
 use crate::daemon;
+use crate::destination::command_for_versions;
 use crate::manifest::owner;
 use crate::os;
 use crate::types;
@@ -14,18 +15,21 @@ use findings::{CheckFinding, Findings};
 
 use super::args::CommonArgs;
 use super::exit_code::{COMPLETE, FAILED};
+use super::paint::Tone;
 use crate::aws::Https;
 use crate::config::{Config, Needs, SourceConfig, StoreConfig};
+use crate::control::{Asked, ask_status};
 use crate::manifest::{Claimant, OWNER_BYTES_MAX, Owner, Whose};
 use crate::s3::{At, ObjectHeaders, Store, Versioning};
 use crate::sns::TopicCheck;
 use crate::types::{
-    ContentHash, Fatal, Fault, Fingerprint, Kind, OWN_FOLDER, ObjectMeta, WRITE_TRIAL, WallMs,
-    differs,
+    ContentHash, Fatal, Fault, FaultDetail, Fingerprint, Kind, OWN_FOLDER, ObjectMeta, WRITE_TRIAL,
+    WallMs, differs,
 };
 use findings::Severity;
 use jiff::Timestamp;
 use keepwatch_vault::Vault;
+use std::path::Path;
 
 /// The index grows in steps of megabytes: with less than this a start may fail.
 const STATE_BYTES_MIN: u64 = 16 * 1024 * 1024;
@@ -61,9 +65,9 @@ fn own_folders(findings: &mut Findings, config: &Config) {
             findings.add(wrong, about, text);
         } else if let Some(free) = free.filter(|free| *free < STATE_BYTES_MIN) {
             let text = format!(
-                "only {} are free on the disk of {}: make room there",
-                types::size(free),
+                "the disk of {} has only {} left: make room there",
                 folder.display(),
+                types::size(free),
             );
             findings.add(wrong, about, text);
         }
@@ -74,12 +78,9 @@ fn own_folders(findings: &mut Findings, config: &Config) {
 pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     let config = setup::config(common, Needs::All)?;
     let mut findings = Findings::default();
-    let file = config.file.as_deref();
-    findings.add(
-        Severity::Good,
-        "configuration",
-        file.map_or_else(String::new, |f| f.display().to_string()),
-    );
+    if let Some(file) = &config.file {
+        findings.add_file("configuration", file);
+    }
     for doubt in daemon::doubts(&config) {
         findings.add(Severity::Warning, "own files", doubt.to_string());
     }
@@ -137,7 +138,7 @@ async fn copies(findings: &mut Findings, config: &Config) -> Result<(), Fatal> {
                 );
             }
             for source in &config.sources {
-                if bucket(findings, &store, source).await {
+                if bucket(findings, config, &store, source).await {
                     owner(findings, &store, source).await;
                 }
             }
@@ -147,32 +148,47 @@ async fn copies(findings: &mut Findings, config: &Config) -> Result<(), Fatal> {
     Ok(())
 }
 
+/// The verdict, then what was looked at.
 fn print(findings: &[CheckFinding]) {
+    println!("{}", verdict(findings));
     for finding in findings {
         let mark = match finding.verdict {
-            Severity::Good => "ok      ",
-            Severity::Warning => "WARNING ",
-            Severity::Bad => "PROBLEM ",
+            Severity::Good => Tone::Good.paint("ok      "),
+            Severity::Warning => Tone::Look.paint("WARNING "),
+            Severity::Bad => Tone::Bad.paint("PROBLEM "),
         };
-        println!(
-            "{mark} {}: {}",
-            types::clean(&finding.about),
-            types::clean(&finding.text)
-        );
+        let text = match &finding.file {
+            Some(file) => link::path(file),
+            None => types::clean(&finding.text),
+        };
+        println!("{mark} {}: {text}", types::clean(&finding.about));
     }
+}
+
+/// The first line.
+fn verdict(findings: &[CheckFinding]) -> String {
     let count = |verdict| findings.iter().filter(|f| f.verdict == verdict).count() as u64;
     match (count(Severity::Bad), count(Severity::Warning)) {
-        (0, 0) => println!("All is well."),
-        (0, warnings) => println!("It works, with {}.", types::amount(warnings, "warning")),
-        (problems, _) => println!(
-            "{}: see above. Nothing was changed.",
-            types::amount(problems, "problem")
-        ),
+        (0, 0) => Tone::Good.paint("All is well."),
+        (0, warnings) => {
+            let text = format!("It works, with {}.", types::amount(warnings, "warning"));
+            Tone::Look.paint(&text)
+        }
+        (problems, _) => {
+            let problems = types::amount(problems, "problem");
+            let problems = Tone::Bad.paint(&problems);
+            format!("{problems}: see below. Nothing was changed.")
+        }
     }
 }
 
 /// False when the server cannot be asked anything.
-async fn bucket(findings: &mut Findings, store: &Store, source: &SourceConfig) -> bool {
+async fn bucket(
+    findings: &mut Findings,
+    config: &Config,
+    store: &Store,
+    source: &SourceConfig,
+) -> bool {
     let about = format!("bucket {} of {}", source.bucket, source.name);
     if let Err(fault) = store.list(&source.bucket, &source.prefix, None, 1).await {
         return !findings.fault(&about, &fault);
@@ -188,8 +204,8 @@ async fn bucket(findings: &mut Findings, store: &Store, source: &SourceConfig) -
             Severity::Bad,
             &about,
             format!(
-                "keeps no old versions. Turn on versioning: aws s3api put-bucket-versioning --bucket {} --versioning-configuration Status=Enabled",
-                source.bucket
+                "keeps no old versions. Turn on versioning: {}",
+                command_for_versions(&config.store, &source.bucket)
             ),
         ),
         Err(fault) => {
@@ -198,11 +214,23 @@ async fn bucket(findings: &mut Findings, store: &Store, source: &SourceConfig) -
     }
     match may_write(store, source).await {
         Ok(()) => findings.add(Severity::Good, &about, "can be written to"),
+        Err(fault)
+            if fault.detail == Some(FaultDetail::VaultInUse) && runs(&config.state_dir).await =>
+        {
+            let text = "the running Keepwatch writes to it, and nobody else can meanwhile";
+            findings.add(Severity::Good, &about, text);
+        }
         Err(fault) => {
             findings.fault(&about, &fault);
         }
     }
     true
+}
+
+/// The service of this configuration runs and answers.
+async fn runs(state_dir: &Path) -> bool {
+    let asked = ask_status(state_dir, || false).await;
+    asked.is_ok_and(|asked| matches!(asked, Asked::Answered(_)))
 }
 
 /// Whether this computer's clock is right, once the server has told the time.

@@ -40,10 +40,10 @@ pub(super) async fn run(common: &CommonArgs, args: &DigestArgs) -> Result<u8, Fa
         });
         show::json(&value)?;
     } else {
-        println!("{subject}\n\n{body}");
         if let Some(delivery) = delivery {
-            println!("\nThis digest was {delivery}");
+            println!("This digest was {delivery}\n");
         }
+        println!("{subject}\n\n{body}");
     }
     Ok(if is_undelivered { PARTIAL } else { COMPLETE })
 }

@@ -11,13 +11,16 @@ mod plain;
 
 use crate::config::LogConfig;
 use crate::types::Fatal;
+use anstream::{AutoStream, ColorChoice};
 use daily::DailyFile;
 use plain::{LocalTime, PlainLines};
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::filter::{EnvFilter, FilterFn};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
@@ -64,7 +67,10 @@ pub fn init(config: &LogConfig, terminal: bool, quiet: bool) -> LogGuard {
         } else {
             LevelFilter::TRACE
         };
-        (keep(builder.finish(std::io::stderr()), &mut writers), floor)
+        let terminal = AutoStream::auto(std::io::stderr());
+        let is_coloured = terminal.current_choice() != ColorChoice::Never;
+        let writer = keep(builder.finish(terminal), &mut writers);
+        (writer, floor, is_coloured)
     });
     if let Some(fatal) = trouble {
         report(&fatal);
@@ -90,7 +96,7 @@ fn report(fatal: &Fatal) {
 
 fn subscriber<S, F>(
     config: &LogConfig,
-    screen: Option<(S, LevelFilter)>,
+    screen: Option<(S, LevelFilter, bool)>,
     file: Option<F>,
 ) -> impl Subscriber + Send + Sync + use<S, F>
 where
@@ -98,8 +104,27 @@ where
     F: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let json = config.json;
-    let screen = screen.map(|(writer, floor)| lines(writer, json).with_filter(floor));
-    let file = file.map(|writer| lines(writer, json));
+    let screen = screen.map(|(writer, floor, is_coloured)| {
+        let is_coloured = is_coloured && !json;
+        lines(
+            PlainLines {
+                writer,
+                is_coloured,
+            },
+            json,
+        )
+        .with_filter(floor)
+    });
+    let is_coloured = false;
+    let file = file.map(|writer| {
+        lines(
+            PlainLines {
+                writer,
+                is_coloured,
+            },
+            json,
+        )
+    });
     Registry::default()
         .with(filter(&config.level))
         .with(FilterFn::new(nothing_too_close))
@@ -107,7 +132,7 @@ where
         .with(file)
 }
 
-fn lines<S, W>(writer: W, json: bool) -> Box<dyn Layer<S> + Send + Sync>
+fn lines<S, W>(writer: PlainLines<W>, json: bool) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'s> tracing_subscriber::registry::LookupSpan<'s>,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -115,11 +140,11 @@ where
     let layer = fmt::layer()
         .with_ansi(false)
         .with_timer(LocalTime)
-        .with_writer(PlainLines(writer));
+        .with_writer(writer);
     if json {
         Box::new(layer.json().flatten_event(true))
     } else {
-        Box::new(layer)
+        Box::new(layer.fmt_fields(debug_fn(plain::field).delimited(" ")))
     }
 }
 
@@ -204,7 +229,7 @@ mod tests {
         let (screen, file) = (Memory::default(), Memory::default());
         let subscriber = subscriber(
             &config(level, json),
-            Some((screen.clone(), floor)),
+            Some((screen.clone(), floor, false)),
             Some(file.clone()),
         );
         tracing::subscriber::with_default(subscriber, work);
@@ -293,6 +318,25 @@ mod tests {
     }
 
     #[test]
+    fn a_name_with_a_blank_is_one_value() {
+        let (_, file) = logged("info", false, LevelFilter::TRACE, || {
+            tracing::info!(source = "my office", path = %"invoices 2026.csv", bytes = 7, "stored");
+            tracing::info!(path = %"plain.csv", debug = ?Some(1), "stored");
+        });
+        let mut lines = file.lines();
+        let first = lines.next().unwrap();
+        assert!(
+            first.ends_with("stored source=\"my office\" path=\"invoices 2026.csv\" bytes=7"),
+            "{first}"
+        );
+        let second = lines.next().unwrap();
+        assert!(
+            second.ends_with("stored path=plain.csv debug=Some(1)"),
+            "{second}"
+        );
+    }
+
+    #[test]
     fn json_lines_are_json() {
         let (_, file) = logged("info", true, LevelFilter::TRACE, || {
             tracing::info!(path = %"a\nb\u{202e}", bytes = 7, "stored");
@@ -308,7 +352,7 @@ mod tests {
     #[test]
     fn without_a_folder_the_terminal_still_logs() {
         let screen = Memory::default();
-        let terminal = Some((screen.clone(), LevelFilter::TRACE));
+        let terminal = Some((screen.clone(), LevelFilter::TRACE, false));
         let subscriber = subscriber(&config("info", false), terminal, None::<Memory>);
         tracing::subscriber::with_default(subscriber, || tracing::info!("still here"));
         assert!(screen.text().contains("still here"));

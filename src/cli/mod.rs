@@ -10,16 +10,21 @@ mod out;
 
 mod args;
 mod check;
+mod completions;
 mod digest;
 mod exit_code;
+mod link;
 mod logging;
+mod man;
 mod moments;
 mod origins;
+mod paint;
 mod progress_line;
 mod reconcile;
 mod restore;
 mod run;
 mod sample;
+mod service;
 mod setup;
 mod show;
 mod sources;
@@ -39,6 +44,7 @@ use crate::control::Words;
 use crate::types::{Fatal, chain, command};
 use args::{Command, VaultCommand};
 use exit_code::{COMPLETE, DIFFERENT, FAILED};
+use paint::Tone;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -70,23 +76,27 @@ fn run_to_end(cli: Result<Cli, clap::Error>) -> u8 {
         }
     };
     command::set(origins::reader(&cli));
+    let started_by = service::started_by(&cli);
+    let ended = match started_by {
+        None => in_runtime(cli),
+        Some(starter) => service::run_for(starter, move || in_runtime(cli)),
+    };
+    exit_code_of(ended.unwrap_or_else(|fatal| {
+        eprintln!("{} {fatal}", Tone::Bad.paint("keepwatch:"));
+        fatal.exit_code()
+    }))
+}
+
+fn in_runtime(cli: Cli) -> Result<u8, Fatal> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(ASYNC_THREADS)
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .enable_all()
-        .build();
-    let result = match runtime {
-        Ok(runtime) => {
-            let result = runtime.block_on(dispatch(cli));
-            runtime.shutdown_timeout(EXIT_WAIT);
-            result
-        }
-        Err(error) => Err(Fatal::new("start", chain(&error), "")),
-    };
-    exit_code_of(result.unwrap_or_else(|fatal| {
-        eprintln!("keepwatch: {fatal}");
-        fatal.exit_code()
-    }))
+        .build()
+        .map_err(|error| Fatal::new("start", chain(&error), ""))?;
+    let result = runtime.block_on(dispatch(cli));
+    runtime.shutdown_timeout(EXIT_WAIT);
+    result
 }
 
 /// The exit code of a command that would end with `code`: not with one that says
@@ -95,7 +105,11 @@ fn exit_code_of(code: u8) -> u8 {
     let Some(error) = out::trouble() else {
         return code;
     };
-    eprintln!("keepwatch: cannot print the result: {}", chain(&error));
+    eprintln!(
+        "{} cannot print the result: {}",
+        Tone::Bad.paint("keepwatch:"),
+        chain(&error)
+    );
     match code {
         COMPLETE | DIFFERENT => FAILED,
         worse => worse,
@@ -122,6 +136,9 @@ async fn dispatch(cli: Cli) -> Result<u8, Fatal> {
         Some(Command::Status) => status::run(&common).await,
         Some(Command::Check) => check::run(&common).await,
         Some(Command::Digest(args)) => digest::run(&common, &args).await,
+        Some(Command::Service(args)) => service::run(&common, &args).await,
+        Some(Command::Completions(args)) => completions::run(&args),
+        Some(Command::Man(args)) => man::run(&args),
         Some(Command::Vault(args)) => match args.command {
             VaultCommand::Serve(args) => vault::serve(&args).await,
         },

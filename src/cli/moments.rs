@@ -141,8 +141,8 @@ fn more(count: usize) {
     let unshown = count.saturating_sub(SHOWN_MAX);
     if unshown > 0 {
         println!(
-            "    and {} older ones (--json has all)",
-            types::number(unshown as u64)
+            "    and {} (--json has all)",
+            types::amount(unshown as u64, "older one")
         );
     }
 }

@@ -7,6 +7,7 @@
 
 use super::wrap;
 use crate::types::command;
+use anstream::AutoStream;
 use console::Term;
 use parking_lot::Mutex;
 use std::fmt::Arguments;
@@ -39,7 +40,12 @@ static TROUBLE: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// Print one line (or several) of the result.
 pub(super) fn line(text: Arguments<'_>) {
-    whole(format_args!("{}", shown(&Term::stdout(), text)));
+    if STOPPED.load(Ordering::Relaxed) {
+        return;
+    }
+    let text = shown(&Term::stdout(), text);
+    let mut out = AutoStream::auto(io::stdout().lock());
+    note(writeln!(out, "{text}").and_then(|()| out.flush()));
 }
 
 /// Broken into lines for the terminal, where it is one.
@@ -47,7 +53,7 @@ fn shown(term: &Term, text: Arguments<'_>) -> String {
     wrap::for_terminal(term, &text.to_string(), &command::program())
 }
 
-/// Print it without a break of our own.
+/// Print it without a break of our own, and without colours.
 pub(super) fn whole(text: Arguments<'_>) {
     if STOPPED.load(Ordering::Relaxed) {
         return;
@@ -60,7 +66,7 @@ pub(super) fn whole(text: Arguments<'_>) {
 /// nowhere else to report it.
 pub(super) fn remark(text: Arguments<'_>) {
     let text = shown(&Term::stderr(), text);
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(AutoStream::auto(io::stderr().lock()), "{text}");
 }
 
 /// Remember what came of printing to standard output.

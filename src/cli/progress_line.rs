@@ -37,9 +37,8 @@ impl Times {
 }
 
 impl ProgressLine {
-    /// `template` is what stands before the text on a terminal.
-    pub(super) fn new(quiet: bool, template: &str) -> Self {
-        let (bar, plain) = show::bar(quiet, template);
+    pub(super) fn new(quiet: bool) -> Self {
+        let (bar, plain) = show::bar(quiet);
         Self {
             bar,
             plain,

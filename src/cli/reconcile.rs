@@ -3,6 +3,7 @@
 
 use super::args::CommonArgs;
 use super::exit_code::{COMPLETE, FAILED, PARTIAL};
+use super::paint::{Tone, marked};
 use super::{logging, setup, show};
 use crate::config::Needs;
 use crate::control::{Line, Progress, Reconciled, Request, Words, ask};
@@ -23,11 +24,19 @@ const LINES_MAX: usize = 16;
 /// Compare, upload, report.
 pub(super) async fn run(common: &CommonArgs, words: Words) -> Result<u8, Fatal> {
     let config = setup::config(common, Needs::Nothing)?;
+    let mut shown = Shown::new(common.quiet);
+    let bar = shown.bar.clone();
     let work = async {
-        let mut shown = Shown::new(common.quiet);
         let request = Request::Reconcile(words);
+        let mut is_told = false;
         let asked = ask(&config.state_dir, &request, |line| {
             if let Line::Progress(progress) = line {
+                if !std::mem::replace(&mut is_told, true) {
+                    show::about_the_window(
+                        common.quiet,
+                        "The Keepwatch that is running here does it: this window may be closed.",
+                    );
+                }
                 shown.update(&progress);
             }
         })
@@ -48,6 +57,10 @@ pub(super) async fn run(common: &CommonArgs, words: Words) -> Result<u8, Fatal> 
             };
         }
         let config = setup::config(common, Needs::Store)?;
+        show::about_the_window(
+            common.quiet,
+            "If this window is closed, this stops; nothing is lost: run it again to go on.",
+        );
         let _log = logging::init(&config.log, false, common.quiet);
         let (to, mut lines) = mpsc::channel(LINES_MAX);
         let drawing = tokio::spawn(async move {
@@ -67,9 +80,12 @@ pub(super) async fn run(common: &CommonArgs, words: Words) -> Result<u8, Fatal> 
         results
     };
     let results = tokio::select! {
-        results = work => results?,
-        _ = os::asked_to_stop() => return Err(Fatal::interrupted("reconcile")),
+        results = work => results,
+        _ = os::asked_to_stop() => Err(Fatal::interrupted("reconcile")),
     };
+    // Whoever still draws it draws nothing from now on.
+    bar.finish_and_clear();
+    let results = results?;
     if common.json {
         show::json(&results)?;
     } else {
@@ -102,7 +118,24 @@ fn exit_code(results: &[Reconciled]) -> u8 {
     }
 }
 
+/// The verdict, then what was done for each source.
 fn summary(results: &[Reconciled]) {
+    let (tone, verdict) = if results.iter().all(Reconciled::is_whole) {
+        (Tone::Good, "All is well: everything is in the bucket.")
+    } else if results.iter().all(Reconciled::is_safe) {
+        (
+            Tone::Look,
+            "Everything is in the bucket, and files that are deleted here as well: see below.",
+        )
+    } else if results.iter().all(Reconciled::is_sent) {
+        (
+            Tone::Bad,
+            "Everything is in the bucket, but it is NOT SAFE there: see below.",
+        )
+    } else {
+        (Tone::Bad, "NOT everything is in the bucket: see below.")
+    };
+    println!("{}", tone.paint(verdict));
     let mut told = show::Told::default();
     for r in results {
         println!(
@@ -114,7 +147,13 @@ fn summary(results: &[Reconciled]) {
             println!("  {line}");
         }
         if let Some(fault) = &r.outage {
-            println!("  NOT COMPLETE: uploads are on hold: {}", told.line(fault));
+            println!(
+                "{}",
+                marked(&format!(
+                    "  NOT COMPLETE: uploads are on hold: {}",
+                    told.line(fault)
+                ))
+            );
         }
         for note in &r.notes {
             println!("  note: {}", types::clean(note));
@@ -128,28 +167,25 @@ fn summary(results: &[Reconciled]) {
             println!("    what to do: {}", types::clean(&trouble.remedy));
         }
         for reason in &r.incomplete {
-            println!("  NOT COMPLETE: {}", types::clean(reason));
+            println!(
+                "{}",
+                marked(&format!("  NOT COMPLETE: {}", types::clean(reason)))
+            );
         }
         for fault in &r.failed {
-            println!("  NOT PROTECTED: {}", told.line(fault));
+            println!(
+                "{}",
+                marked(&format!("  NOT PROTECTED: {}", told.line(fault)))
+            );
         }
         let unnamed = r.failed_total.saturating_sub(r.failed.len() as u64);
         if unnamed > 0 {
-            println!("  NOT PROTECTED: {} more", types::number(unnamed));
+            println!(
+                "{}",
+                marked(&format!("  NOT PROTECTED: {} more", types::number(unnamed)))
+            );
         }
     }
-    println!(
-        "{}",
-        if results.iter().all(Reconciled::is_whole) {
-            "All is well: everything is in the bucket."
-        } else if results.iter().all(Reconciled::is_safe) {
-            "Everything is in the bucket, and files that are deleted here as well: see above."
-        } else if results.iter().all(Reconciled::is_sent) {
-            "Everything is in the bucket, but it is NOT SAFE there: see above."
-        } else {
-            "NOT everything is in the bucket: see above."
-        }
-    );
 }
 
 /// What was looked at and done.
@@ -185,7 +221,7 @@ struct Shown {
 
 impl Shown {
     fn new(quiet: bool) -> Self {
-        let (bar, plain) = show::bar(quiet, "{spinner} {elapsed_precise}");
+        let (bar, plain) = show::bar(quiet);
         Self {
             bar,
             plain,

@@ -9,7 +9,7 @@ mod part;
 pub(crate) mod parts;
 mod preflight;
 mod progress;
-mod summary;
+pub(crate) mod summary;
 
 use super::args::{CommonArgs, RestoreArgs};
 use super::exit_code::{COMPLETE, FAILED, PARTIAL};
@@ -148,6 +148,10 @@ fn announce(depot: &Depot, parts: &[Part], moment: Option<Moment>, now: Timestam
     if let Some(why) = depot.store.only_read_because() {
         eprintln!("It can be read but not written to: {}", types::clean(why));
     }
+    show::about_the_window(
+        false,
+        "If this window is closed, the restore stops; run it again to go on.",
+    );
     if moment.is_some_and(|moment| moment.at_ms > now.into()) {
         eprintln!("That moment is still to come: this is how things are now.");
     }

@@ -1,15 +1,16 @@
 //! `keepwatch --config FILE`: the daemon, in the foreground.
 
 mod not_started;
+mod told;
 
-use super::args::CommonArgs;
+use super::args::{CommonArgs, VERSION};
 use super::exit_code::COMPLETE;
 use super::{logging, setup};
 use crate::config::{Config, Needs, Unusable};
 use crate::daemon::Daemon;
 use crate::mail::reader as service_reader;
 use crate::os;
-use crate::types::{Fatal, chain, command};
+use crate::types::{Fatal, FatalKind, chain, command};
 use tokio::task::JoinError;
 
 /// Run until asked to stop.
@@ -24,7 +25,7 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     command::set(service_reader(&config));
     let _log = logging::init(&config.log, true, common.quiet);
     tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
+        version = VERSION,
         configuration = %config.file.as_deref().map_or_else(String::new, |f| f.display().to_string()),
         "Keepwatch starts"
     );
@@ -33,16 +34,20 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
         stopped = &mut stop => return listened(stopped).map(|()| COMPLETE),
     };
     tracing::info!("ready");
+    let _telling = told::up(&daemon, &config);
+    told::of_disk_access().await;
     let told = config.clone();
     tokio::spawn(async move { not_started::over(&told).await });
     tokio::select! {
         stopped = &mut stop => listened(stopped)?,
         fatal = daemon.broken() => {
             tracing::error!("{fatal}");
+            told::down(&config).await;
             end(daemon).await?;
             return Err(fatal);
         }
     }
+    told::down(&config).await;
     end(daemon).await
 }
 
@@ -59,7 +64,12 @@ async fn mistaken(common: &CommonArgs, unusable: Unusable) -> Fatal {
 async fn start(common: &CommonArgs, config: &Config) -> Result<Daemon, Fatal> {
     let started = match setup::config(common, Needs::Store) {
         Ok(config) => Daemon::start(config, setup::options(common)).await,
-        Err(fatal) => Err(fatal),
+        // What it names is away, but it is right: that may come by itself, and a service is
+        // started again.
+        Err(fatal) => Err(Fatal {
+            kind: FatalKind::Failed,
+            ..fatal
+        }),
     };
     if let Err(fatal) = &started {
         not_started::report(config, fatal).await;

@@ -4,21 +4,23 @@ use super::args::CommonArgs;
 use crate::config::{Config, Defaults, Needs, Overrides, Unusable, load_or_rest, locate};
 use crate::daemon::Options;
 use crate::os;
-use crate::types::Fatal;
+use crate::types::{Fatal, Home};
 use jiff::tz::TimeZone;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where Keepwatch keeps its own files when nothing else is said.
+/// Where Keepwatch keeps its own files when this configuration says nothing else.
 ///
 /// # Errors
 /// The account has no home folder.
-pub(super) fn defaults() -> Result<Defaults, Fatal> {
-    let dirs = os::default_dirs()?;
+pub(super) fn defaults(file: Option<&Path>) -> Result<Defaults, Fatal> {
+    let file = file.and_then(|file| std::path::absolute(file).ok());
+    let is_system = file.is_some_and(|file| os::is_system_config(&file));
+    let dirs = os::default_dirs(is_system)?;
     Ok(Defaults {
         state_dir: dirs.state,
         log_dir: dirs.log,
-        home_dir: os::home_dir(),
+        home: os::home_dir().into(),
         computer_time_zone: TimeZone::system(),
     })
 }
@@ -53,10 +55,26 @@ pub(super) fn config(common: &CommonArgs, needs: Needs) -> Result<Config, Fatal>
 /// # Errors
 /// As [`config`].
 pub(super) fn config_or_rest(common: &CommonArgs, needs: Needs) -> Result<Config, Unusable> {
+    loaded(common, needs, os::home_dir().into())
+}
+
+/// The same as another account will read it, whose home is not known.
+///
+/// # Errors
+/// As [`config`]; a path in it begins with `~`.
+pub(super) fn config_for_another(common: &CommonArgs) -> Result<Config, Fatal> {
+    loaded(common, Needs::Nothing, Home::OfAnother).map_err(|unusable| unusable.why)
+}
+
+fn loaded(common: &CommonArgs, needs: Needs, home: Home) -> Result<Config, Unusable> {
     let file = located(common)?;
     let overrides = Overrides {
         log_level: common.log_level.clone(),
         needs,
     };
-    load_or_rest(&file, &overrides, std::env::vars_os(), &defaults()?)
+    let defaults = Defaults {
+        home,
+        ..defaults(Some(&file))?
+    };
+    load_or_rest(&file, &overrides, std::env::vars_os(), &defaults)
 }

@@ -5,7 +5,8 @@ mod verdict;
 
 use super::args::CommonArgs;
 use super::exit_code::{COMPLETE, FAILED, PARTIAL};
-use super::{setup, show, trial};
+use super::paint::Tone;
+use super::{link, service as of_service, setup, show, trial};
 use crate::config::Needs;
 use crate::control::{Asked, Kept, Line, ask_status};
 use crate::index::Index;
@@ -23,9 +24,9 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
     let status = match &asked {
         Asked::Answered(line) => match &**line {
             Line::Status(status) => status,
-            _ => return silence(common, &config, &asked),
+            _ => return silence(common, &config, &asked).await,
         },
-        _ => return silence(common, &config, &asked),
+        _ => return silence(common, &config, &asked).await,
     };
     let overall = overall(status);
     if common.json {
@@ -33,7 +34,12 @@ pub(super) async fn run(common: &CommonArgs) -> Result<u8, Fatal> {
         answer["overall"] = overall.into();
         show::json(&answer)?;
     } else {
-        println!("{}", verdict(status));
+        let tone = match overall {
+            WELL => Tone::Good,
+            UNKNOWN => Tone::Look,
+            _ => Tone::Bad,
+        };
+        println!("{}", tone.paint(&verdict(status)));
         print(status, &config.zone);
     }
     Ok(match overall {
@@ -86,7 +92,8 @@ fn not_running(service: &Service) -> Vec<String> {
         true => vec![
             "Keepwatch is NOT running: nothing is backed up right now.".to_owned(),
             format!(
-                "  what to do: start it (as a service: see docs/OPERATIONS.md; by hand: {start})"
+                "  what to do: start it (as a service: {}; by hand: {start})",
+                command::with_configuration("service install")
             ),
         ],
         // It never ran with that folder: perhaps it runs with another account's.
@@ -96,7 +103,8 @@ fn not_running(service: &Service) -> Vec<String> {
                 service.state_dir.display()
             ),
             format!(
-                "  what to do: if it runs as another account, ask as that one (sudo -u ACCOUNT, and this command); else start it (as a service: see docs/OPERATIONS.md; by hand: {start})"
+                "  what to do: if it runs as another account, ask as that one (sudo -u ACCOUNT, and this command); else start it (as a service: {}; by hand: {start})",
+                command::with_configuration("service install")
             ),
         ],
     }
@@ -108,7 +116,7 @@ fn may_run(state_dir: &Path) -> bool {
 }
 
 /// No daemon has answered: says what that means, and how things stood last.
-fn silence(common: &CommonArgs, config: &Service, asked: &Asked) -> Result<u8, Fatal> {
+async fn silence(common: &CommonArgs, config: &Service, asked: &Asked) -> Result<u8, Fatal> {
     let kept = Kept::read(&config.state_dir);
     let is_in_use = *asked != Asked::Nobody || Index::is_in_use(&config.state_dir.join("index"));
     if common.json {
@@ -131,8 +139,15 @@ fn silence(common: &CommonArgs, config: &Service, asked: &Asked) -> Result<u8, F
             println!("  what to do: ask again in a minute; if it stays so, look into its log");
         }
         Asked::Nobody => {
-            for line in not_running(config) {
-                println!("{line}");
+            for (number, line) in not_running(config).iter().enumerate() {
+                match number {
+                    0 => println!("{}", Tone::Bad.paint(line)),
+                    _ => println!("{line}"),
+                }
+            }
+            let hint = config.file.is_some().then(of_service::hint);
+            if let Some(hint) = async { hint?.await }.await {
+                println!("{hint}");
             }
         }
         Asked::Silent(waited) => {
@@ -142,7 +157,7 @@ fn silence(common: &CommonArgs, config: &Service, asked: &Asked) -> Result<u8, F
             );
             println!(
                 "  what to do: look into its log in {}; if it was stopped by hand, let it go on; else start it again",
-                config.log_dir.display()
+                link::path(&config.log_dir)
             );
         }
         Asked::Answered(_) => {

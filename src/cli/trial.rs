@@ -3,7 +3,8 @@
 
 use super::args::{CommonArgs, TryArgs};
 use super::exit_code::COMPLETE;
-use super::{logging, origins, run, sample, setup};
+use super::paint::Tone;
+use super::{link, logging, origins, run, sample, setup};
 use crate::config::{Config, Defaults};
 use crate::daemon::{Components, Daemon, Options};
 use crate::destination;
@@ -41,7 +42,7 @@ pub(super) async fn run(common: &CommonArgs, args: &TryArgs) -> Result<u8, Fatal
     let defaults = Defaults {
         state_dir: state_dir(&home),
         log_dir: log_dir(&home),
-        ..setup::defaults()?
+        ..setup::defaults(None)?
     };
     let mut config = Config::trial(&folder, &vault, &defaults)?;
     if let Some(level) = &common.log_level {
@@ -73,7 +74,7 @@ pub(super) async fn run(common: &CommonArgs, args: &TryArgs) -> Result<u8, Fatal
 
 /// Where a trial keeps everything of its own.
 fn home() -> Result<PathBuf, Fatal> {
-    Ok(os::default_dirs()?.data.join("try"))
+    Ok(os::default_dirs(false)?.data.join("try"))
 }
 
 fn state_dir(home: &Path) -> PathBuf {
@@ -94,7 +95,10 @@ pub(super) fn of_this_account() -> Option<(PathBuf, PathBuf)> {
 fn make_sample(dir: &Path) -> Result<PathBuf, Fatal> {
     let written = sample::write_sample_office(dir)?;
     if written > 0 {
-        println!("Made a small sample office to play with ({written} files).\n");
+        println!(
+            "Made a small sample office to play with ({}).\n",
+            types::amount(written as u64, "file")
+        );
     }
     Ok(dir.to_owned())
 }
@@ -103,13 +107,13 @@ fn introduce(config: &Config, vault: &Path) {
     let Some(source) = config.sources.first() else {
         return;
     };
-    println!("Keepwatch protects    {}", source.path.display());
+    println!("Keepwatch protects    {}", link::path(&source.path));
     println!(
         "Copies go to          {}",
-        vault.join(&source.bucket).display()
+        link::path(&vault.join(&source.bucket))
     );
     println!("                      (plain files: open that folder and look)");
-    println!("Its log is in         {}\n", config.log.dir.display());
+    println!("Its log is in         {}\n", link::path(&config.log.dir));
 }
 
 /// Tell what happens until the daemon ends.
@@ -191,9 +195,9 @@ fn ready(
     println!(
         "\n{}: {}, {}.",
         if whole {
-            "All is protected"
+            Tone::Good.paint("All is protected")
         } else {
-            "NOT ALL is protected, see above and the log. Protected"
+            Tone::Bad.paint("NOT ALL is protected, see above and the log. Protected")
         },
         types::amount(files, "file"),
         types::size(bytes)
@@ -279,8 +283,13 @@ fn show_event(news: &Event, first: &mut FirstCopy, is_ready: bool) {
         Event::Renamed { path, to, .. } => {
             println!("  {clock}  renamed    {path}  to  {to}");
         }
-        Event::Failed { fault, .. } => println!("  {clock}  NOT PROTECTED  {fault}"),
-        Event::Outage { fault, .. } => println!("  {clock}  UPLOADS ARE ON HOLD: {fault}"),
+        Event::Failed { fault, .. } => {
+            println!("  {clock}  {}  {fault}", Tone::Bad.paint("NOT PROTECTED"))
+        }
+        Event::Outage { fault, .. } => println!(
+            "  {clock}  {}: {fault}",
+            Tone::Bad.paint("UPLOADS ARE ON HOLD")
+        ),
         Event::Recovered { .. } => println!("  {clock}  uploads go on"),
         Event::Scanned { .. } | Event::Watching { .. } => {}
     }

@@ -33,13 +33,18 @@ pub(super) async fn run(common: &CommonArgs, args: &VerifyArgs) -> Result<u8, Fa
     let deep = Deep::parse(args.deep, args.sample.as_deref())?;
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
     let progress = VerifyProgress::new(common.quiet);
-    let (results, zone) = match args.place.place() {
-        Place::Configuration => known_here(common, args, deep, seed, &progress).await?,
+    show::about_the_window(
+        common.quiet,
+        "If this window is closed, the verification stops; it changes nothing by itself.",
+    );
+    let done = match args.place.place() {
+        Place::Configuration => known_here(common, args, deep, seed, &progress).await,
         Place::Bucket { .. } | Place::Vault { .. } => {
-            by_itself(common, args, deep, seed, &progress).await?
+            by_itself(common, args, deep, seed, &progress).await
         }
     };
     progress.end();
+    let (results, zone) = done?;
     let seed = deep.is_random().then_some(seed);
     if common.json {
         show::json(&Answer {

@@ -1,7 +1,7 @@
 //! What the program is given in addition to the configuration file.
 
 use super::settings::Config;
-use crate::types::Fatal;
+use crate::types::{Fatal, Home};
 use std::path::PathBuf;
 
 /// What the command line overrides, and what the command needs.
@@ -53,8 +53,8 @@ pub struct Defaults {
     pub state_dir: PathBuf,
     /// Folder of the log files.
     pub log_dir: PathBuf,
-    /// What `~` stands for; `None` when this account has no home.
-    pub home_dir: Option<PathBuf>,
+    /// What `~` stands for.
+    pub home: Home,
     /// The computer's own zone.
     pub computer_time_zone: jiff::tz::TimeZone,
 }

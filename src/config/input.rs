@@ -36,6 +36,6 @@ impl Input<'_> {
     /// A path as written, absolute.
     pub(super) fn path(&self, text: &str) -> Result<PathBuf, Problem> {
         let base = self.file.parent().unwrap_or(self.file);
-        paths::resolve(text, base, self.defaults.home_dir.as_deref())
+        paths::resolve(text, base, &self.defaults.home)
     }
 }

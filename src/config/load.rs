@@ -121,8 +121,14 @@ pub fn load_or_rest(
 
 fn read_text(file: &Path) -> Result<String, Problem> {
     let mut bytes = Vec::new();
-    File::open(file)
-        .and_then(|open| open.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+    let read = match file.is_dir() {
+        // Windows would say "access denied", which it is not.
+        true => Err(ErrorKind::IsADirectory.into()),
+        false => {
+            File::open(file).and_then(|open| open.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        }
+    };
+    read
         .map_err(|error| {
             Problem::new(
                 chain(&error),

@@ -33,6 +33,7 @@ mod values;
 
 pub use given::{Defaults, Needs, Overrides, Unusable};
 pub use load::{load, load_or_rest, locate};
+pub use paths::path_as_written;
 pub use settings::{
     Config, DrillConfig, Limits, LogConfig, NotifyConfig, OnDelete, S3Config, S3Demands,
     ScheduleConfig, SourceConfig, StoreConfig,

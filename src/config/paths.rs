@@ -5,7 +5,7 @@
 //! never waits for a disk that does not answer.
 
 use super::problem::{Problem, shown};
-use crate::types::is_hidden;
+use crate::types::{Home, is_hidden};
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::sync::mpsc;
@@ -24,8 +24,14 @@ fn asked<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> Option<
     answer.recv_timeout(ANSWER_WAIT).ok()
 }
 
+/// A path of the configuration as [`crate::config::load`] takes it, for whoever reads a file
+/// of it by another way; `None` for one that would be refused.
+pub fn path_as_written(text: &str, base: &Path, home: &Home) -> Option<PathBuf> {
+    resolve(text, base, home).ok()
+}
+
 /// A path as written becomes an absolute one.
-pub(super) fn resolve(text: &str, base: &Path, home: Option<&Path>) -> Result<PathBuf, Problem> {
+pub(super) fn resolve(text: &str, base: &Path, home: &Home) -> Result<PathBuf, Problem> {
     if text.trim().is_empty() {
         return Err(Problem::new("it is empty", "write the folder's full path"));
     }
@@ -35,18 +41,10 @@ pub(super) fn resolve(text: &str, base: &Path, home: Option<&Path>) -> Result<Pa
             "in \"double quotes\" a backslash is special: write a Windows path in 'single quotes', or with /",
         ));
     }
-    let path = match text.strip_prefix('~') {
-        Some(rest) if rest.is_empty() || rest.starts_with(std::path::is_separator) => {
-            let home = home.ok_or_else(|| {
-                Problem::new(
-                    "`~` stands for nothing here: this account has no home folder",
-                    "write the folder's full path",
-                )
-            })?;
-            home.join(rest.trim_start_matches(std::path::is_separator))
-        }
-        _ => base.join(text),
-    };
+    let path = home
+        .expanded(Path::new(text))
+        .map_err(|refused| Problem::new(refused.what, refused.remedy))?;
+    let path = base.join(path);
     let path = std::path::absolute(&path).unwrap_or(path);
     // `a/link/..` is not `a`, so the file system is asked.
     let climbs = path.components().any(|part| part == Component::ParentDir);
@@ -115,27 +113,29 @@ mod tests {
     #[test]
     fn paths_belong_to_the_files_folder_or_to_home() {
         let base = Path::new("/etc/keepwatch");
-        let home = Path::new("/home/anna");
+        let home = Home::At("/home/anna".into());
         for (text, absolute) in [
             ("/srv/office", "/srv/office"),
             ("office", "/etc/keepwatch/office"),
             ("./office/", "/etc/keepwatch/office/"),
             ("~", "/home/anna"),
             ("~/office", "/home/anna/office"),
-            ("~backup", "/etc/keepwatch/~backup"),
+            ("./~backup", "/etc/keepwatch/~backup"),
             ("/no/such/../office", "/no/such/../office"),
         ] {
-            let found = resolve(text, base, Some(home)).unwrap();
-            assert_eq!(found, Path::new(absolute), "{text}");
+            let found = resolve(text, base, &home).unwrap();
+            // With the drive, where there are such.
+            assert_eq!(found, std::path::absolute(absolute).unwrap(), "{text}");
         }
     }
 
     #[test]
     fn paths_that_cannot_be_meant_are_refused() {
-        for text in ["", "  ", "C:\temp", "/srv/a\u{202e}b"] {
-            assert!(resolve(text, Path::new("/etc"), None).is_err(), "{text:?}");
+        let nowhere = Home::Nowhere;
+        for text in ["", "  ", "C:\temp", "/srv/a\u{202e}b", "~/x", "~anna/x"] {
+            let found = resolve(text, Path::new("/etc"), &nowhere);
+            assert!(found.is_err(), "{text:?}");
         }
-        assert!(resolve("~/x", Path::new("/etc"), None).is_err());
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("folder");
         std::fs::create_dir(&folder).unwrap();
-        let detour = resolve("../folder/state", &folder, None).unwrap();
+        let detour = resolve("../folder/state", &folder, &Home::Nowhere).unwrap();
         for (inner, inside) in [
             (folder.join("not/yet"), true),
             (folder.clone(), true),

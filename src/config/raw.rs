@@ -30,6 +30,7 @@ pub(super) struct RawConfig {
     pub(super) limits: RawLimits,
     pub(super) state: RawState,
     pub(super) log: RawLog,
+    pub(super) windows: RawWindows,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -207,6 +208,12 @@ impl Default for RawLog {
     }
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawWindows {
+    pub(super) shadow_copies: bool,
+}
+
 /// How a value is written in the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
@@ -317,6 +324,7 @@ pub(super) const TABLES: &[(&str, &[KeyRow])] = &[
             ("json", Shape::Switch, "false"),
         ],
     ),
+    ("windows", &[("shadow_copies", Shape::Switch, "false")]),
 ];
 
 /// The keys of one table; none when there is no such table.

@@ -25,6 +25,9 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Log files.
     pub log: LogConfig,
+    /// Whether a file that a program keeps to itself is read from a shadow copy of its
+    /// drive (Windows).
+    pub shadow_copies: bool,
 }
 
 /// Where the copies go.

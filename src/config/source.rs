@@ -8,7 +8,7 @@ use super::problems::{Problems, nearest};
 use super::raw::RawSource;
 use super::settings::{OnDelete, SourceConfig};
 use super::{paths, places, values};
-use crate::types::{Ground, leaves_out_everything, rule};
+use crate::types::{Ground, Home, leaves_out_everything, rule};
 use std::path::{Path, PathBuf};
 
 /// A backup of every day is promised of every file.
@@ -167,12 +167,13 @@ fn patterns(
     let mut rules = Vec::with_capacity(raw.len());
     for (at, text) in raw.iter().enumerate() {
         let ruled = values::pattern(text).and_then(|()| {
+            of_another_home(text, &input.defaults.home)?;
             let Some(folder) = root else {
                 return Ok(text.clone());
             };
             let ground = Ground {
                 folder,
-                home: input.defaults.home_dir.as_deref(),
+                home: input.defaults.home.folder(),
                 is_there: &is_there,
                 real: &real,
             };
@@ -190,6 +191,21 @@ fn patterns(
         rules.push(input.take(problems, key, ruled).unwrap_or_default());
     }
     rules
+}
+
+/// The account that will use the pattern has another home, where it would leave out nothing.
+fn of_another_home(text: &str, home: &Home) -> Result<(), Problem> {
+    let path = text.strip_prefix('!').unwrap_or(text);
+    if *home != Home::OfAnother || !path.starts_with("~/") {
+        return Ok(());
+    }
+    match home.inner(Path::new(path)) {
+        Ok(_) => Ok(()),
+        Err(refused) => Err(Problem::new(
+            format!("{}: {}", shown(text), refused.what),
+            refused.remedy,
+        )),
+    }
 }
 
 fn folder(text: &str, input: &Input<'_>) -> Result<PathBuf, Problem> {

@@ -65,6 +65,7 @@ impl Config {
                 level: "info".into(),
                 json: false,
             },
+            shadow_copies: false,
         };
         match own_folders_inside(&config).into_iter().next() {
             None => Ok(config),

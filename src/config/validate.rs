@@ -42,6 +42,7 @@ pub(super) fn config(raw: RawConfig, input: &Input<'_>, problems: &mut Problems)
         limits: limits(&raw.limits, input, problems),
         state_dir,
         log,
+        shadow_copies: raw.windows.shadow_copies,
     };
     for (key, wrong) in own_folders_inside(&config) {
         problems.add(input.layers.origin(&key), key, wrong);

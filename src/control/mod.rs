@@ -19,6 +19,7 @@ mod tests {
     use crate::types::WallMs;
     use crate::types::{Class, Fault, Rates, Traffic};
     use crate::verify::{Verified, findings};
+    use crate::watchdog::Loops;
     use std::sync::Arc;
     use tokio::sync::{mpsc, watch};
 
@@ -86,7 +87,8 @@ mod tests {
         );
         let server = Server::bind(dir.path()).unwrap();
         let (stop, stopped) = watch::channel(false);
-        let serving = tokio::spawn(server.serve(Arc::new(Echo), stopped));
+        let pulse = Loops::default().begin("socket");
+        let serving = tokio::spawn(server.serve(Arc::new(Echo), pulse, stopped));
         let mut seen = 0;
         let request = Request::Reconcile(Words::default());
         let answer = ask(dir.path(), &request, |_| seen += 1).await;

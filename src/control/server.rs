@@ -3,6 +3,7 @@
 use super::protocol::{Line, Request};
 use crate::os;
 use crate::types::{Class, Fatal, Fault, chain};
+use crate::watchdog::{LoopPulse, Outside};
 use interprocess::local_socket::tokio::prelude::*;
 use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::{GenericFilePath, ListenerOptions};
@@ -95,17 +96,25 @@ impl Server {
     }
 
     /// Answer until told to stop.
-    pub async fn serve(mut self, answer: Arc<impl Answer>, mut stop: watch::Receiver<bool>) {
+    pub async fn serve(
+        mut self,
+        answer: Arc<impl Answer>,
+        pulse: LoopPulse,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let places = Places::default();
         let mut silent: VecDeque<oneshot::Sender<()>> = VecDeque::new();
         let mut look = tokio::time::interval(SOCKET_LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_lost = false;
         loop {
+            pulse.turn();
             let stream = tokio::select! {
                 stream = self.listener.accept() => stream,
                 _ = look.tick() => {
-                    self.make_again(&mut is_lost).await;
+                    let again = self.make_again(&mut is_lost);
+                    // On the index's disk.
+                    pulse.outside(Outside::Index, again).await;
                     continue;
                 }
                 _ = stop.changed() => return,

@@ -2,6 +2,7 @@
 
 use super::components::Components;
 use super::open;
+use crate::os;
 use crate::os::blocking::blocking;
 use crate::pacing::keep_costs;
 use crate::types::{Fatal, Fault};
@@ -15,6 +16,13 @@ pub(crate) async fn close(components: &Components, clean: bool) -> Result<(), Fa
         sources.try_for_each(|source| keep_costs(&index, source.id, &source.pacing))
     });
     if let Err(fault) = costs.await {
+        tracing::warn!("{fault}");
+    }
+    let ended = blocking(|| {
+        os::end_shadow_copies();
+        Ok(())
+    });
+    if let Err(fault) = ended.await {
         tracing::warn!("{fault}");
     }
     let late = components.late_checks();

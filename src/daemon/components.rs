@@ -22,6 +22,7 @@ use crate::status::Events;
 use crate::transfer::{Budget, Uploads};
 use crate::verify::Repairer;
 use crate::watch::{Collector, WatchOptions};
+use crate::watchdog::Loops;
 use crate::work::Queue;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,6 +86,8 @@ pub struct Components {
     pub swaps: SwapTracker,
     /// Memory for file contents.
     pub budget: Budget,
+    /// Whether the loops turn.
+    pub loops: Loops,
 }
 
 impl Components {
@@ -209,6 +212,7 @@ impl Components {
             clock: self.clock.clone(),
             signals: self.signals.clone(),
             limits: self.config.limits.clone(),
+            pulse: self.loops.begin(format!("collector of {}", source.name())),
         }
     }
 
@@ -234,6 +238,7 @@ impl Components {
             outbox: Arc::clone(&self.outbox),
             late: self.late_checks(),
             orphaned: self.orphaned_uploads(),
+            pulse: self.loops.begin("heartbeat"),
         }
     }
 }

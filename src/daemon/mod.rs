@@ -7,10 +7,11 @@
 //!
 //! `open` opens everything, with `open_source` for each source; `components` is what is
 //! open, and what the loops are built from; `running` is the daemon, `once` a run without one,
-//! `close` their end. `answers` is what the control socket answers, `status` how things
+//! `close` their end, `alive` whether it still turns. `answers` is what the control socket answers, `status` how things
 //! stand, `maintenance` what is done beat by beat, `places` whether another account can
 //! change Keepwatch's own files.
 
+mod alive;
 mod answers;
 mod close;
 mod components;
@@ -23,6 +24,7 @@ mod places;
 mod running;
 mod status;
 
+pub use alive::Alive;
 pub use components::{Components, Options, this_computer};
 pub use once::{digest_once, reconcile_once, verify_once};
 pub use open::notifier;

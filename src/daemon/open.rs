@@ -23,9 +23,10 @@ use crate::source::{RunSignals, Sources};
 use crate::status::Events;
 use crate::transfer::{Budget, Uploads};
 use crate::types::{Fatal, WallMs};
-use crate::watchdog::ANSWER_WAIT;
+use crate::watchdog::{ANSWER_WAIT, Loops};
 use crate::work::{Hint, Queue};
-use keepwatch_vault::Vault;
+use keepwatch_vault::{Vault, VaultError};
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -130,6 +131,7 @@ fn assemble(
         uploads: Uploads::default(),
         swaps: SwapTracker::default(),
         budget: Budget::default(),
+        loops: Loops::default(),
     }
 }
 
@@ -192,8 +194,12 @@ fn show_doubts(config: &Config, sources: &Sources) {
     }
 }
 
+/// The file in the state folder that names the shadow copies that are there.
+const SHADOW_COPIES: &str = "shadow-copies";
+
 async fn open_index(config: &Config) -> Result<(Index, Opened), Fatal> {
     let state_dir = config.state_dir.clone();
+    let shadow_copies = config.shadow_copies;
     tokio::task::spawn_blocking(move || {
         places::refuse_state(&state_dir)?;
         os::create_private_dir_all(&state_dir).map_err(|e| {
@@ -203,7 +209,12 @@ async fn open_index(config: &Config) -> Result<(Index, Opened), Fatal> {
                 "set [state] dir to a folder that this account may write to",
             )
         })?;
-        Index::open(&state_dir.join("index"))
+        let opened = Index::open(&state_dir.join("index"))?;
+        // Whoever holds the index owns what the last one left.
+        if shadow_copies {
+            os::use_shadow_copies(&state_dir.join(SHADOW_COPIES));
+        }
+        Ok(opened)
     })
     .await
     .map_err(|e| panicked(&e))?
@@ -226,7 +237,7 @@ async fn connect(config: &Config, index: &Index) -> Result<Store, Fatal> {
                     "connect and mount the disk that it is on. To begin a new vault there, choose another folder for it",
                 ));
             }
-            let vault = Vault::open(&path)?;
+            let vault = Vault::open(&path).map_err(|error| unopened(error, &path))?;
             index.state_set(&known, &true.into())?;
             buckets
                 .iter()
@@ -236,6 +247,15 @@ async fn connect(config: &Config, index: &Index) -> Result<Store, Fatal> {
         .map_err(|e| panicked(&e))??;
     }
     Store::connect(&config.store).await
+}
+
+/// A service that may not write to its vault says what gives it the right. Blocks.
+fn unopened(error: VaultError, path: &Path) -> Fatal {
+    let fatal = Fatal::from(error);
+    match os::remedy_for_read_only() {
+        Some(hint) if !os::can_write_in(path) => Fatal { hint, ..fatal },
+        _ => fatal,
+    }
 }
 
 /// The topic's publisher; `None` when none is configured.

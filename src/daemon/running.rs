@@ -1,5 +1,6 @@
 //! The running daemon: its loops, and how they stop.
 
+use super::alive::Alive;
 use super::answers::Answers;
 use super::close::close;
 use super::components::{CLEARING_MAX, Components, Options};
@@ -37,6 +38,10 @@ const LAST_LOOK: Duration = Duration::from_millis(20);
 /// Within this time after a stop was asked for, the watch has heard of every change that
 /// was made before: the kernel has told it, and the listening thread has run.
 const LAST_NEWS_MS: i64 = 150;
+
+/// How long a stop waits to hear whether a bucket that failed takes files again. Most
+/// failures answer within milliseconds; without a network there is nothing to wait for.
+const LAST_PROBE_MS: i64 = 3_000;
 
 /// A running Keepwatch.
 pub struct Daemon {
@@ -78,7 +83,8 @@ impl Daemon {
             stopped.clone(),
         ));
         let answers = Arc::new(Answers::new(&components, started_ms));
-        loops.spawn(server.serve(Arc::clone(&answers), stopped.clone()));
+        let pulse = components.loops.begin("control socket");
+        loops.spawn(server.serve(Arc::clone(&answers), pulse, stopped.clone()));
         loops.spawn(Arc::clone(&answers).keep(stopped.clone()));
         loops.spawn(components.daily_job().keep(stopped.clone()));
         let mut ready = JoinSet::new();
@@ -116,6 +122,12 @@ impl Daemon {
     /// What is open.
     pub fn components(&self) -> &Components {
         &self.components
+    }
+
+    /// Whether its loops turn.
+    pub fn alive(&self) -> Alive {
+        let state_dir = self.components.config.state_dir.clone();
+        Alive::new(self.components.loops.clone(), state_dir)
     }
 
     /// Where messages go.
@@ -196,10 +208,10 @@ impl Daemon {
     async fn store_what_waits(&self, end: Instant) {
         let components = &self.components;
         for source in components.sources.iter() {
-            // Work that cannot be done now would only delay the stop.
-            let may_send = source.destination.may_send() && source.breaker.outage().is_none();
+            // What was out a minute ago may take files again.
+            source.breaker.probe_now(components.clock.now_ms());
             for path in source.pacing.end() {
-                if may_send {
+                if source.destination.may_send() {
                     source
                         .work
                         .edit(path, components.clock.monotonic_ms(), false);
@@ -235,7 +247,9 @@ fn has_news(components: &Components, began_ms: MonotonicMs) -> bool {
         now_ms - began_ms < LAST_NEWS_MS || (0..backup::NEWS_MS).contains(&(now_ms - heard_ms));
     components.sources.iter().any(|source| {
         let work = &source.work;
-        source.breaker.outage().is_none()
+        let is_tried = now_ms - began_ms < LAST_PROBE_MS
+            && source.breaker.is_passing(components.clock.now_ms());
+        (is_tried || source.breaker.outage().is_none())
             && source.destination.may_send()
             && source.watchdog.may_work()
             && (is_coming

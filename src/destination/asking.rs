@@ -4,6 +4,8 @@ use super::known::Destination;
 use super::owner;
 use super::policy::{Kind, Word};
 use super::trouble::change;
+use crate::config::StoreConfig;
+use crate::os::shell_word;
 use crate::s3::Versioning;
 use crate::types::{Class, Fault, MonotonicMs, command};
 use std::sync::Arc;
@@ -93,7 +95,9 @@ pub(super) async fn ask_alone(destination: &Arc<Destination>) -> Result<(), Faul
     }
     let keeps = matches!(answer, Ok(Versioning::Enabled));
     learned(destination, keeps, asked_ms);
-    let off = matches!(answer, Ok(Versioning::Off)).then(|| without_versions(&settings.bucket));
+    let place = &destination.config.store;
+    let off =
+        matches!(answer, Ok(Versioning::Off)).then(|| without_versions(place, &settings.bucket));
     let untold = answer.err().map(|fault| not_told(&settings.bucket, &fault));
     change(destination, |troubles| {
         troubles.set(Kind::NoVersions, off, now_ms);
@@ -137,14 +141,38 @@ fn not_told(bucket: &str, fault: &Fault) -> (String, String) {
     (text, remedy)
 }
 
-fn without_versions(bucket: &str) -> (String, String) {
+fn without_versions(place: &StoreConfig, bucket: &str) -> (String, String) {
     (
         format!(
             "the bucket {bucket} keeps no old versions: a file that is saved again replaces its only copy, and deletions are not marked"
         ),
         format!(
-            "turn on versioning: aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled; where the server cannot do that, use one that can (docs/OPERATIONS.md)"
+            "turn on versioning: {}; where the server cannot do that, use one that can (docs/OPERATIONS.md)",
+            command_for_versions(place, bucket)
         ),
+    )
+}
+
+/// The command of the AWS CLI that turns on versioning, on the server that is configured.
+pub fn command_for_versions(place: &StoreConfig, bucket: &str) -> String {
+    let s3 = match place {
+        StoreConfig::S3(s3) => Some(s3),
+        StoreConfig::Vault { .. } => None,
+    };
+    let options = [
+        (
+            "--endpoint-url",
+            s3.and_then(|s3| s3.endpoint_url.as_deref()),
+        ),
+        ("--region", s3.and_then(|s3| s3.region.as_deref())),
+        ("--profile", s3.and_then(|s3| s3.profile.as_deref())),
+    ];
+    let options: String = options
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!(" {name} {}", shell_word(value?))))
+        .collect();
+    format!(
+        "aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled{options}"
     )
 }
 
@@ -159,5 +187,31 @@ pub async fn ask_if_due(destination: &Arc<Destination>, is_out: bool) {
     look(destination).await;
     if !kept && destination.keeps_versions() {
         destination.work.scans.ask_whole(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{S3Config, S3Demands};
+
+    /// Named after the bug: the command went to AWS where another server was configured.
+    #[test]
+    fn the_command_that_turns_on_versioning_is_for_the_server_that_is_configured() {
+        let s3 = S3Config {
+            region: Some("eu-central-1".to_owned()),
+            profile: Some("my office".to_owned()),
+            endpoint_url: Some("https://nas.example:9000".to_owned()),
+            path_style: true,
+            demands: S3Demands::default(),
+        };
+        let (_, remedy) = without_versions(&StoreConfig::S3(s3), "b-1");
+        let quoted = shell_word("my office");
+        assert!(
+            remedy.contains(&format!(
+                "--bucket b-1 --versioning-configuration Status=Enabled --endpoint-url https://nas.example:9000 --region eu-central-1 --profile {quoted};"
+            )),
+            "{remedy}"
+        );
     }
 }

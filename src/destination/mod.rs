@@ -24,7 +24,7 @@ mod report;
 mod tell;
 mod trouble;
 
-pub use asking::{ask, ask_if_due, is_ours, look, take_over};
+pub use asking::{ask, ask_if_due, command_for_versions, is_ours, look, take_over};
 pub use comparison::{COMPARED, Comparison};
 pub use known::{Deed, Destination, DestinationMemory, place_name};
 pub use marking::{heard, is_compared, may_be_marked, may_mark, refuses_to_mark};

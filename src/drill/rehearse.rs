@@ -140,7 +140,7 @@ fn compare(
     wanted: Option<ContentHash>,
 ) -> Result<Rehearsed, Fault> {
     let subject = path.to_string();
-    let (bytes, hash) = match files::content_hash(target.path(), path, kind)? {
+    let (bytes, hash) = match files::content_hash(target.path(), &target.here(path), kind)? {
         Some((hash, bytes)) => (bytes, Some(hash)),
         None => (0, None),
     };

@@ -3,7 +3,7 @@
 
 use super::outcome::{Drill, FAILURES_NAMED_MAX, Failure, LASTING_NAMED_MAX};
 use crate::mail::{Message, fit, subject};
-use crate::types::{amount, clean, id_text, number, time};
+use crate::types::{amount, clean, counted, id_text, number, time};
 use jiff::tz::TimeZone;
 
 /// What to do about damaged versions, in the order in which it helps.
@@ -73,12 +73,13 @@ fn lasting(drill: &Drill, zone: &TimeZone) -> Option<String> {
         0 => String::new(),
         more => format!(" and {} more", number(more)),
     };
-    let (what, are) = match drill.lasting_total {
-        1 => ("1 older version".to_owned(), "is"),
-        total => (amount(total, "older version"), "are"),
-    };
+    let what = counted(
+        drill.lasting_total,
+        "older version",
+        ["that cannot be mended is", "that cannot be mended are"],
+    );
     Some(format!(
-        "Damaged:  {what} that cannot be mended {are} known, and left out of the drill: {}{more}",
+        "Damaged:  {what} known, and left out of the drill: {}{more}",
         named.join(", ")
     ))
 }
@@ -147,9 +148,11 @@ pub fn drill_over(drilled: &Drilled<'_>, mended: &[Failure]) -> Message {
         head.push(String::new());
     }
     if !mended.is_empty() {
-        let (files, they) = match mended.len() as u64 {
-            1 => ("1 file".to_owned(), "it is"),
-            more => (amount(more, "file"), "they are"),
+        let files = amount(mended.len() as u64, "file");
+        let they = if mended.len() == 1 {
+            "it is"
+        } else {
+            "they are"
         };
         let (these, stay) = match mended.len() {
             1 => (

@@ -14,6 +14,8 @@ pub struct ReadAttributes {
     pub attributes: Attributes,
     /// Why there are no more; nothing when these are all.
     pub lost: Option<String>,
+    /// Alternate data streams, which are not kept.
+    pub streams: Vec<String>,
     /// This system or disk keeps none: what a bucket says is neither true nor false here.
     pub has_no_place: bool,
 }
@@ -34,7 +36,9 @@ impl ReadAttributes {
 
 /// Read what an open file or folder has. Blocks.
 pub fn attributes_of(file: &File) -> ReadAttributes {
-    kept(os::attributes_of(file, TEXT_BYTES_MAX, is_kept))
+    let mut read = kept(os::attributes_of(file, TEXT_BYTES_MAX, is_kept));
+    read.streams = os::streams_of(file);
+    read
 }
 
 fn kept(all: io::Result<Option<os::NamedAttributes>>) -> ReadAttributes {

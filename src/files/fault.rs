@@ -15,14 +15,24 @@ const SUBJECT_CHARS_MAX: usize = 1024;
 pub(super) fn reading(operation: &str, subject: impl Into<String>, error: &io::Error) -> Fault {
     let (class, hint) = of_reading(os::trouble(error));
     let fault = Fault::new(class, operation, subject, chain(error));
-    fault.hint(hint).with_source(kept(error))
+    let fault = fault.hint(hint).with_source(kept(error));
+    match os::trouble(error) {
+        Trouble::Busy => fault.detail(FaultDetail::HeldByProgram),
+        _ => fault,
+    }
 }
 
 /// Writing `subject` failed.
 pub(super) fn writing(operation: &str, subject: impl Into<String>, error: &io::Error) -> Fault {
     let (class, hint) = of_writing(os::trouble(error));
+    let of_service = match os::trouble(error) {
+        Trouble::ReadOnly => os::remedy_for_read_only(),
+        _ => None,
+    };
     let fault = Fault::new(class, operation, subject, chain(error));
-    let fault = fault.hint(hint).with_source(kept(error));
+    let fault = fault
+        .hint(of_service.unwrap_or_else(|| hint.to_owned()))
+        .with_source(kept(error));
     match is_of_the_disk(error) {
         true => fault.detail(FaultDetail::DiskRefuses),
         false => fault,
@@ -33,6 +43,8 @@ pub(super) fn writing(operation: &str, subject: impl Into<String>, error: &io::E
 fn kept(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(number) => io::Error::from_raw_os_error(number),
+        // Which kind of thing it said is told from the error itself (see `os::trouble`).
+        None if os::trouble(error) == Trouble::InCloud => io::Error::other(os::OnlyInCloud),
         None => io::Error::new(error.kind(), chain(error)),
     }
 }
@@ -86,7 +98,11 @@ fn of_reading(trouble: Trouble) -> (Class, &'static str) {
         ),
         Trouble::Busy => (
             Class::Unreadable,
-            "another program keeps the file to itself: close it there; it is tried again by itself",
+            "another program keeps the file to itself (Outlook its mail, Access its database): close it there, at least once a day; it is tried again every few minutes and stored as soon as it is free",
+        ),
+        Trouble::InCloud => (
+            Class::Unreadable,
+            "have it kept on this computer (in Explorer: right click, \"Always keep on this device\"), or leave it out with a rule; what is stored of it already stays",
         ),
         Trouble::TooLong => (
             Class::Unreadable,
@@ -121,6 +137,9 @@ fn of_writing(trouble: Trouble) -> (Class, &'static str) {
         Trouble::Device => "the disk reports an error: use another one",
         Trouble::Stale => "the network folder does not answer: check the connection",
         Trouble::Busy => "another program keeps the file to itself: close it there",
+        Trouble::InCloud => {
+            "the file is in the cloud and does not answer: have it kept on this computer first"
+        }
         Trouble::TooLong => {
             return (
                 Class::Unstorable,
@@ -160,6 +179,7 @@ mod tests {
             (Trouble::Device, Class::Unreadable, "disk"),
             (Trouble::Stale, Class::Unreadable, "network"),
             (Trouble::Busy, Class::Unreadable, "another program"),
+            (Trouble::InCloud, Class::Unreadable, "on this computer"),
             (Trouble::TooLong, Class::Unreadable, "shorten"),
             (Trouble::TooManyOpen, Class::Local, "limit on open files"),
             (Trouble::Other, Class::Unreadable, "another program"),

@@ -8,7 +8,7 @@
 
 use super::fault;
 use super::temp::{TempFile, is_temporary};
-use crate::os::{Dir, Trouble, trouble};
+use crate::os::{Dir, Trouble, set_mode, set_owner, trouble};
 use crate::types::{Class, Fault, Kind};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -139,6 +139,23 @@ pub fn touch_marker(root: &Path) -> Result<Touched, Fault> {
     })
 }
 
+/// Give the marker to this owner and group, for whom root has written it. Blocks.
+///
+/// # Errors
+/// It is not there, or may not be given away.
+pub fn give_marker(root: &Path, owner: (u32, u32)) -> Result<(), Fault> {
+    let give = || {
+        // Within the folder, through no link: others may write there.
+        let file = Dir::open(root)?.open_file(MARKER_FILE_NAME.as_bytes())?;
+        set_owner(&file, owner)?;
+        set_mode(&file, 0o600)
+    };
+    give().map_err(|error: io::Error| {
+        let path = root.join(MARKER_FILE_NAME);
+        fault::writing("give away", path.display().to_string(), &error)
+    })
+}
+
 fn failed(operation: &str, root: &Path, error: &io::Error) -> Fault {
     let path = root.join(MARKER_FILE_NAME);
     let mut fault = fault::reading(operation, path.display().to_string(), error);
@@ -160,12 +177,12 @@ fn look(root: &Path) -> io::Result<(Dir, Marker)> {
     if seen.kind != Kind::File || seen.size_bytes > MARKER_BYTES_MAX {
         return Ok((dir, Marker::Foreign));
     }
-    let file = match dir.open_file(name) {
+    let file = match dir.open_own_file(name) {
         Ok(file) => file,
         Err(error) if trouble(&error) == Trouble::Link => return Ok((dir, Marker::Foreign)),
         Err(error) => return Err(error),
     };
-    if crate::os::fingerprint_of(&file.metadata()?).kind != Kind::File {
+    if crate::os::fingerprint_of(&file)?.kind != Kind::File {
         return Ok((dir, Marker::Foreign));
     }
     let mut bytes = Vec::new();
@@ -259,8 +276,8 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains("sentinel = false"), "{text}");
         if crate::os::HAS_MODES {
-            let meta = std::fs::metadata(&path).unwrap();
-            assert_eq!(crate::os::fingerprint_of(&meta).mode, 0o600);
+            let file = std::fs::File::open(&path).unwrap();
+            assert_eq!(crate::os::fingerprint_of(&file).unwrap().mode, 0o600);
         }
     }
 

@@ -26,11 +26,12 @@ pub use atomic::write_private_atomic;
 pub use attributes::{ReadAttributes, attributes_of, folder_attributes};
 pub use content_hash::content_hash;
 pub use marker::{
-    Identity, MARKER_FILE_NAME, Marker, Touched, create_marker, read_marker, touch_marker,
+    Identity, MARKER_FILE_NAME, Marker, Touched, create_marker, give_marker, read_marker,
+    touch_marker,
 };
 pub use path_stat::{is_mounted, stat, stat_found, stat_names, stat_unless_excluded};
 pub use pulse::Pulse;
-pub use read::{Opened, fingerprint_of, hash_file, open, read_link};
+pub use read::{Opened, fingerprint_of, hash_file, open, read_link, reading_fault};
 pub use root::{RootId, root_id, root_made_ns, root_state};
 pub use rule_counts::{RuleCount, RuleCounts};
 pub use rules::{Compress, RULE_FILE_NAME, Rules};

@@ -7,7 +7,7 @@ use super::fault::shown;
 use super::path_stat::parent_of;
 use crate::os;
 use crate::os::Trouble;
-use crate::types::{Class, ContentHash, Fault, Fingerprint, Hasher, Kind, RelPath};
+use crate::types::{Class, ContentHash, Fault, Fingerprint, Hasher, Kind, RelPath, chain};
 use std::fs::File;
 use std::io;
 use std::io::Read;
@@ -45,6 +45,7 @@ pub fn open(root: &Path, rel: &RelPath) -> Result<Opened, Fault> {
         // A link or a socket has taken its place just now.
         Err(error) => match os::trouble(&error) {
             Trouble::Link => return Err(not_a_file(rel, Kind::Symlink)),
+            Trouble::Busy => open_held(&dir, name, failed(&error))?,
             _ => return Err(failed(&error)),
         },
     };
@@ -55,12 +56,29 @@ pub fn open(root: &Path, rel: &RelPath) -> Result<Opened, Fault> {
     Ok(Opened { file, fingerprint })
 }
 
+/// A file that a program keeps to itself, from a shadow copy where there are some. What
+/// has changed since that was made is found like any other change.
+fn open_held(dir: &os::Dir, name: &[u8], held: Fault) -> Result<File, Fault> {
+    match dir.open_in_shadow(name) {
+        Ok(Some(file)) => Ok(file),
+        Ok(None) => Err(held),
+        Err(error) => {
+            let cause = format!(
+                "{}; no shadow copy of its drive: {}",
+                held.cause,
+                chain(&error)
+            );
+            Err(Fault { cause, ..held })
+        }
+    }
+}
+
 /// What an open file is now. Blocks.
 ///
 /// # Errors
 /// What the operating system says.
 pub fn fingerprint_of(file: &File) -> io::Result<Fingerprint> {
-    Ok(os::fingerprint_of(&file.metadata()?))
+    os::fingerprint_of(file)
 }
 
 /// The target of a link, exactly as written there. Blocks.
@@ -125,6 +143,11 @@ pub fn hash_file(
         }
     }
     Ok((hasher.finish(), done))
+}
+
+/// Reading the open file failed.
+pub fn reading_fault(rel: &RelPath, error: &io::Error) -> Fault {
+    fault::reading("read", shown(rel), error)
 }
 
 fn vanished(operation: &str, rel: &RelPath) -> Fault {

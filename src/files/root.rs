@@ -15,19 +15,26 @@ const ROOT_HINT: &str = "see whether the disk or network folder that it is on is
 /// What tells a source's root from another folder mounted or made in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RootId {
-    /// The file system (0 on Windows).
+    /// The file system (0 where it has no number).
     pub dev: u64,
-    /// The folder on it (on Windows: when it was made).
+    /// The folder on it (on Windows, where the file system has no ids: when it was made).
     pub inode: u64,
+}
+
+impl RootId {
+    /// Whether this root, which was made then, is the one that was noted: by this version
+    /// or by an earlier one, which told folders in another way.
+    pub fn is_noted_as(self, noted: Self, made_ns: Option<i64>) -> bool {
+        self == noted || os::is_id_of_before((noted.dev, noted.inode), made_ns)
+    }
 }
 
 /// What tells a source's root from another folder in its place, and when it was
 /// made ([`root_made_ns`]), without listing it; `None` when it is not there.
 /// Blocks.
 pub fn root_id(root: &Path) -> Option<(RootId, Option<i64>)> {
-    let meta = std::fs::metadata(root).ok()?;
-    let (dev, inode) = os::folder_id(&meta);
-    Some((RootId { dev, inode }, made_ns(&meta)))
+    let (dev, inode) = os::id_at(root).ok()?;
+    Some((RootId { dev, inode }, root_made_ns(root)))
 }
 
 /// See whether a source's root is a folder that can be listed; it may itself
@@ -46,7 +53,7 @@ pub fn root_state(root: &Path) -> Result<RootId, Fault> {
     if let Some(first) = entries.next() {
         first.map_err(|error| failed(&error))?;
     }
-    let (dev, inode) = os::folder_id(&meta);
+    let (dev, inode) = os::id_at(root).map_err(|error| failed(&error))?;
     Ok(RootId { dev, inode })
 }
 
@@ -71,12 +78,7 @@ pub(super) fn root_fault(operation: &str, root: &Path, error: &io::Error) -> Fau
 /// or one USB stick after another), but not this. `None` where the file system
 /// does not know. Blocks.
 pub fn root_made_ns(root: &Path) -> Option<i64> {
-    made_ns(&std::fs::metadata(root).ok()?)
-}
-
-/// The same of what was looked at already.
-fn made_ns(meta: &std::fs::Metadata) -> Option<i64> {
-    let made = meta.created().ok()?;
+    let made = std::fs::metadata(root).ok()?.created().ok()?;
     let since = made.duration_since(std::time::UNIX_EPOCH).ok()?;
     i64::try_from(since.as_nanos()).ok()
 }

@@ -13,6 +13,7 @@ use crate::watchdog::IoWatchdog;
 use crate::work::SourceWork;
 use parking_lot::MutexGuard;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Holds back the deletions of one source.
 pub struct DeletionGuard {
@@ -54,6 +55,11 @@ impl DeletionGuard {
     pub(crate) fn note_deferred(&self, pause_ms: i64) {
         let now_ms = self.clock.monotonic_ms();
         self.memory.noticed().note(now_ms, pause_ms);
+    }
+
+    /// A change was heard of at a path that is there.
+    pub(crate) fn note_came(&self) {
+        self.memory.came.store(true, Ordering::Relaxed);
     }
 
     /// Many deletions have come and more may: none has had `pause_ms` to itself yet.

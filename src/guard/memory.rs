@@ -8,6 +8,7 @@ use crate::index::{Index, SourceId};
 use crate::types::{Fault, MonotonicMs, RelKey, WallMs};
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
+use std::sync::atomic::AtomicBool;
 
 /// Under which name the index remembers what survives a restart.
 pub(super) const STATE: &str = "brake";
@@ -50,6 +51,9 @@ pub struct GuardMemory {
     /// Deletions that came one soon after the other. It has its own lock: the queue asks
     /// for it, and must not wait for the index.
     noticed: Mutex<Noticed>,
+    /// A change was heard of at a path that is there: what had fallen may be coming back.
+    /// No lock: the collector must not wait for the index.
+    pub(super) came: AtomicBool,
     /// Held by whoever tells the owner: two at once would send an alert twice.
     pub(super) telling: tokio::sync::Mutex<()>,
 }
@@ -76,6 +80,7 @@ impl GuardMemory {
                 ..Memory::default()
             }),
             noticed: Mutex::default(),
+            came: AtomicBool::new(false),
             telling: tokio::sync::Mutex::default(),
         })
     }

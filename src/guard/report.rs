@@ -116,9 +116,10 @@ impl Held<'_> {
         let (source, folder) = (clean(self.source), clean(self.folder));
         match &self.hold.cause {
             HoldCause::Fall => format!(
-                "{} of {} are missing from the folder of {source}, {folder} (or left out by a new rule)",
+                "{} of {} {} missing from the folder of {source}, {folder} (or left out by a new rule)",
                 number(*files),
-                amount(*of, "file")
+                amount(*of, "file"),
+                if *files == 1 { "is" } else { "are" }
             ),
             HoldCause::OtherRoot => format!(
                 "the folder {folder} of {source} is not the one that was backed up (another disk? not mounted?)"

@@ -165,7 +165,7 @@ fn same_unmarked(guard: &DeletionGuard, root: RootId) -> Result<Option<bool>, Fa
     // `None`: the file system did not say, or an earlier version did not ask.
     let known_ns = get::<i64>(guard, UNMARKED_MADE)?;
     let is_as_old = known_ns.is_none() || known_ns == made_ns;
-    Ok(Some(known == root && is_as_old))
+    Ok(Some(root.is_noted_as(known, made_ns) && is_as_old))
 }
 
 /// Look for a sample of the known files; `is_enough` judges how many are unchanged.

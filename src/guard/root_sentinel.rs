@@ -49,9 +49,8 @@ pub fn standing(guard: &DeletionGuard) -> Result<Standing, Fault> {
     judge(known(guard)?.as_ref(), &marker, || {
         // Without a creation time, another disk may look the same.
         let made_ns = files::root_made_ns(&config.path);
-        Ok(known_root(guard)? == Some(root)
-            && made_ns.is_some()
-            && known_made_ns(guard)? == made_ns)
+        let is_it = known_root(guard)?.is_some_and(|known| root.is_noted_as(known, made_ns));
+        Ok(is_it && made_ns.is_some() && known_made_ns(guard)? == made_ns)
     })
 }
 

@@ -9,6 +9,7 @@ use super::root;
 use crate::files;
 use crate::files::Pulse;
 use crate::types::Fault;
+use std::sync::atomic::Ordering;
 
 /// Take in a scan of the whole source: begin holds, end them or (`confirmed`) lift them.
 /// Fills in `other_root`. Returns what is held back from now on.
@@ -53,6 +54,21 @@ const AWAY_LOOKS: u32 = 2;
 /// another way than they went make no event.
 const FALL_LOOKS: u64 = 60;
 
+/// After a scan the disk rests so many times as long as it took before files that come
+/// back ask for the next.
+const BACK_REST: i64 = 20;
+
+/// Whether something has come since the last scan that was asked for here, and the disk
+/// has rested. What comes after this look asks at another one.
+fn is_coming_back(guard: &DeletionGuard) -> bool {
+    let last = guard.status.snapshot().last_scan;
+    let is_resting = last.is_some_and(|scan| {
+        let rested_ms = guard.clock.now_ms() - scan.started_ms;
+        (0..scan.took_ms.saturating_mul(BACK_REST)).contains(&rested_ms)
+    });
+    !is_resting && guard.memory.came.swap(false, Ordering::Relaxed)
+}
+
 /// Look whether a disk has come or gone, which makes no event, and ask for a scan then.
 /// `look` counts these looks.
 pub(crate) fn revisit(guard: &DeletionGuard, look: u64) -> Result<(), Fault> {
@@ -90,7 +106,7 @@ pub(crate) fn revisit(guard: &DeletionGuard, look: u64) -> Result<(), Fault> {
     let is_held = |cause: &HoldCause| holds.iter().any(|hold| hold.cause == *cause);
     ask |= is_held(&HoldCause::Away);
     ask |= is_itself && is_held(&HoldCause::OtherRoot);
-    ask |= is_held(&HoldCause::Fall) && look.is_multiple_of(FALL_LOOKS);
+    ask |= is_held(&HoldCause::Fall) && (look.is_multiple_of(FALL_LOOKS) || is_coming_back(guard));
     if ask {
         guard.work.scans.ask_whole(false);
     }

@@ -425,6 +425,10 @@ mod tests {
             ("offer", b"Customers/Miller/offer.docx", None),
             ("Customers/offer.docx", b"Customers/Miller/offer.docx", None),
         ] {
+            // There a backslash stands between folders.
+            if cfg!(windows) && text.contains('\\') {
+                continue;
+            }
             let want: Vec<_> = want
                 .into_iter()
                 .map(|(rank, path, is_file)| (rank, path.to_owned(), is_file))

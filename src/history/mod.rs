@@ -40,7 +40,7 @@ pub(crate) use legacy_keys::unless_newer;
 pub use moments::{Moments, moments};
 pub use names::{Place, selectors, settle, several};
 pub(crate) use pages::{Pages, list_page};
-pub use selector::Selector;
+pub use selector::{Selector, in_none};
 pub use sources::{DEPTH_MAX, Found, find};
 pub use timeline::Timeline;
 pub use timeline::chosen::{Chosen, Name};

@@ -4,6 +4,7 @@ use super::typed::{PATTERN_CHARACTERS, Typed, normalised, taken};
 use crate::os;
 use crate::types::{Bond, Reading, RelPath, Taken, companion, key_escape, older_form};
 use globset::GlobMatcher;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A listing is narrowed down by at most so many bytes of a key. A shortened key still
@@ -15,8 +16,26 @@ pub(crate) const LISTING_PREFIX_BYTES_MAX: usize = 900;
 #[derive(Debug, Default)]
 pub struct Selector {
     rules: Vec<Rule>,
+    /// What was typed for the source itself.
+    root: Vec<String>,
     taken: Vec<Taken>,
     near: Vec<RelPath>,
+}
+
+/// What was asked for and is in none of the sources where it could be, sorted: from what
+/// matched and what did not in each of them.
+pub fn in_none<'a>(
+    each: impl IntoIterator<Item = (&'a Vec<String>, &'a Vec<String>)>,
+) -> Vec<String> {
+    let (mut there, mut missing) = (BTreeSet::new(), BTreeSet::new());
+    for (matched, unmatched) in each {
+        there.extend(matched);
+        missing.extend(unmatched);
+    }
+    missing
+        .difference(&there)
+        .map(|text| (*text).clone())
+        .collect()
 }
 
 #[derive(Debug)]
@@ -50,14 +69,15 @@ impl Selector {
     pub fn of(what: &[(Typed, Reading)]) -> Self {
         // The source itself, among whatever else, is everything.
         if what.iter().any(|(typed, _)| typed.exact.is_root()) {
-            let rules = Vec::new();
+            let root = what.iter().filter(|(typed, _)| typed.exact.is_root());
             return Self {
-                rules,
+                root: root.map(|(typed, _)| typed.text.clone()).collect(),
                 taken: taken(what),
-                near: Vec::new(),
+                ..Self::default()
             };
         }
         Self {
+            root: Vec::new(),
             taken: taken(what),
             near: what
                 .iter()
@@ -112,7 +132,9 @@ impl Selector {
 
     /// What was typed and has matched something.
     pub fn matched(&self) -> Vec<String> {
-        self.texts(true)
+        let mut there = self.texts(true);
+        there.extend_from_slice(&self.root);
+        there
     }
 
     fn texts(&self, is_hit: bool) -> Vec<String> {
@@ -332,7 +354,8 @@ mod tests {
             (b"caf\xe9", "'caf%E9'"),
             (b"a\nb", "'a%0Ab'"),
             (b" ", "'%20'"),
-            (b"~", "'~'"),
+            (b"~", "'./~'"),
+            (b"~/a", "'./~/a'"),
             ("bill\u{202e}fdp.exe".as_bytes(), "'bill%E2%80%AEfdp.exe'"),
             ("a%\u{200f}b\n".as_bytes(), "'a%%E2%80%8Fb%0A'"),
             ("x%41\u{200e}".as_bytes(), "'x%2541%E2%80%8E'"),
@@ -341,9 +364,32 @@ mod tests {
             if !cfg!(windows) {
                 assert_eq!(word, want);
             }
-            let text = word.trim_matches('\'').replace(r"'\''", "'");
+            let text = match cfg!(windows) {
+                true => word.trim_matches('"').to_owned(),
+                false => word.trim_matches('\'').replace(r"'\''", "'"),
+            };
             let typed = Typed::new(&text).unwrap();
             assert!(typed.names().any(|(_, name)| *name == p(path)), "{word}");
+        }
+    }
+
+    /// Named after the bug: what only one of two sources was asked for, and does not have,
+    /// counted as found.
+    #[test]
+    fn what_no_source_has_is_missing_whoever_was_asked_for_it() {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        for (sources, want) in [
+            (&[][..], &[][..]),
+            (&[(&[][..], &["b", "a"][..])], &["a", "b"]),
+            (&[(&["c"], &["a", "b"]), (&["a"], &["b", "c"])], &["b"]),
+            (&[(&["x"], &["only here"]), (&["x"], &[])], &["only here"]),
+        ] {
+            let sources: Vec<(Vec<String>, Vec<String>)> = sources
+                .iter()
+                .map(|(matched, unmatched)| (texts(matched), texts(unmatched)))
+                .collect();
+            let found = in_none(sources.iter().map(|(there, missing)| (there, missing)));
+            assert_eq!(found, want);
         }
     }
 
@@ -355,5 +401,17 @@ mod tests {
         assert_eq!(selector.unmatched(), ["b"]);
         assert!(Selector::everything().matches(&p(b"x")));
         assert!(Selector::everything().unmatched().is_empty());
+    }
+
+    /// Named after the bug: whoever named a source's own folder got all of it, and was told
+    /// that it is not in the backup, since another source does not have it.
+    #[test]
+    fn the_source_itself_is_there() {
+        let root = Typed::new("Docs").unwrap().meant(RelPath::root());
+        let selector = Selector::of(&[(root, Reading::Alike)]);
+        assert!(selector.is_everything());
+        assert_eq!(selector.matched(), ["Docs"]);
+        let words = selector.taken()[0].words();
+        assert!(words.contains("the source's own folder"), "{words}");
     }
 }

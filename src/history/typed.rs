@@ -62,7 +62,11 @@ impl Typed {
         // As a key has it, or a command to copy; anything else with a `%` is only a name.
         let by_key = RelPath::from_bytes(key_escape::decode(&plain)).ok();
         let by_key = by_key.filter(|path| {
-            let written = [key_escape::encode, key_escape::encode_for_line];
+            let written = [
+                key_escape::encode,
+                key_escape::encode_for_line,
+                key_escape::encode_for_shells,
+            ];
             written.iter().any(|form| form(path.as_bytes()) == plain)
         });
         let pattern = plain.contains(PATTERN_CHARACTERS).then(|| {
@@ -183,16 +187,20 @@ impl Typed {
 /// A path as a person types it to name exactly this file: with what a shell
 /// needs around it, and in the form of keys where no terminal shows the name.
 pub fn word_for(path: &RelPath) -> String {
-    let plain = std::str::from_utf8(path.as_bytes())
-        .ok()
-        .filter(|text| shown(text) == **text && typed_path(text).is_ok_and(|typed| typed == *path));
-    let text = plain.map_or_else(
-        || key_escape::encode_for_line(path.as_bytes()),
-        str::to_owned,
-    );
-    // A name like `-r` would be taken for an option.
-    let dashed = if text.starts_with('-') { "./" } else { "" };
-    os::shell_word(&format!("{dashed}{text}"))
+    if path.is_root() {
+        return ".".to_owned();
+    }
+    let is_itself =
+        |text: &str| shown(text) == text && typed_path(text).is_ok_and(|typed| typed == *path);
+    let text = match std::str::from_utf8(path.as_bytes()) {
+        Ok(text) if is_itself(text) && os::is_said_in_every_shell(text) => text.to_owned(),
+        Ok(text) if is_itself(text) => key_escape::encode_for_shells(path.as_bytes()),
+        _ => key_escape::encode_for_line(path.as_bytes()),
+    };
+    // A name like `-r` would be taken for an option, and `~` for the home folder.
+    let is_other = text.starts_with('-') || text.split('/').next() == Some("~");
+    let here = if is_other { "./" } else { "" };
+    os::shell_word(&format!("{here}{text}"))
 }
 
 /// A path in a source, as people type it: with `./`, a trailing `/`, or

@@ -15,7 +15,7 @@ use super::keys::Space;
 use super::private::write_private;
 use super::refusal::{HINT_DAMAGED, OpenRefused, given_up, refused};
 use super::worker::Worker;
-use crate::types::{Class, Fault, FaultDetail};
+use crate::types::{Class, Fault, FaultDetail, counted};
 use parking_lot::Mutex;
 use std::fs;
 use std::fs::File;
@@ -143,7 +143,10 @@ impl Engine {
         };
         let lost = flushed.unwrap_or(0).saturating_sub(sequence);
         if lost > 0 {
-            let why = format!("it has lost its contents (the last {lost} writes are gone)");
+            let why = format!(
+                "it has lost its contents (the last {} gone)",
+                counted(lost, "write", ["is", "are"])
+            );
             return Err(engine.damaged(&why).into());
         }
         engine.sequence.store(sequence, Ordering::Relaxed);

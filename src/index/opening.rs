@@ -20,7 +20,7 @@ use super::ledger::{Ledger, LedgerBuilder, META_SCHEMA, number_bytes};
 use super::private::{make_files_private, make_names_last, make_private_folder, write_private};
 use super::refusal::{OpenRefused, hint_for};
 use super::types::{Opened, SourceId};
-use crate::os::{folder_id, private_options, set_path_mode as set_mode};
+use crate::os::{id_of, link_id_at, private_options, set_path_mode as set_mode};
 use crate::types::{Fatal, Fault, command};
 use std::fs::{File, TryLockError};
 use std::ops::Bound;
@@ -112,7 +112,7 @@ impl Opening {
     /// False when the lock's file is not there any more, or is another one: the
     /// folder was removed or replaced. What cannot be looked at is believed in.
     pub(super) fn is_held_by(&self, lock: &File) -> bool {
-        let there = match fs::symlink_metadata(self.root.join(LOCK_FILE)) {
+        let there = match link_id_at(&self.root.join(LOCK_FILE)) {
             Ok(there) => there,
             Err(error) => {
                 return !matches!(
@@ -121,8 +121,7 @@ impl Opening {
                 );
             }
         };
-        let ours = lock.metadata().map(|ours| folder_id(&ours));
-        ours.is_ok_and(|ours| ours == folder_id(&there))
+        id_of(lock).is_ok_and(|ours| ours == there)
     }
 
     /// True when a process holds the index in that folder, as far as this account

@@ -3,10 +3,11 @@
 //!
 //! It must never wait without a bound, never go on when nothing more can be had, and
 //! never let one failure end the others. Called by `restore` and `verify`. In reading
-//! order: `failures` decides, purely, what one failure means for the run; `runner` has
-//! the workers and does what was decided.
+//! order: `access` decides, purely, whether the keys may read anything at all, `failures` what
+//! one failure means for the run; `runner` has the workers and does what was decided.
 
+mod access;
 mod failures;
 mod runner;
 
-pub(crate) use runner::{JobRunner, Limits, Site, until_asked};
+pub(crate) use runner::{Failure, JobRunner, Limits, Site, until_asked};

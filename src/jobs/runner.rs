@@ -25,6 +25,13 @@ pub(crate) struct Limits {
     pub(crate) failures_in_a_row_max: u32,
 }
 
+/// One job's failure, with its place among the jobs.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    number: u64,
+    pub(crate) fault: Fault,
+}
+
 /// Runs jobs of the kind `J`, each of which ends in an outcome `D` or a fault.
 /// Dropped, it asks its jobs to end and aborts them.
 pub(crate) struct JobRunner<J, D> {
@@ -32,7 +39,9 @@ pub(crate) struct JobRunner<J, D> {
     name: &'static str,
     site: Site,
     limits: Limits,
-    jobs: JoinSet<(J, Result<D, Fault>)>,
+    jobs: JoinSet<(u64, J, Result<D, Fault>)>,
+    /// The next job's number.
+    next: u64,
     failures: FailureStreak,
     end: watch::Sender<bool>,
 }
@@ -44,6 +53,7 @@ impl<J: Send + 'static, D: Send + 'static> JobRunner<J, D> {
             site,
             limits,
             jobs: JoinSet::new(),
+            next: 0,
             failures: FailureStreak::new(limits.failures_in_a_row_max),
             end: watch::Sender::new(false),
         }
@@ -72,47 +82,69 @@ impl<J: Send + 'static, D: Send + 'static> JobRunner<J, D> {
     ) where
         J: Sync,
     {
-        self.jobs.spawn(async move { (job, work.await) });
+        let number = self.number();
+        self.jobs.spawn(async move { (number, job, work.await) });
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
     }
 
     /// Wait for one job to end; `None` when none is under way.
     ///
     /// # Errors
     /// The job panicked.
-    pub(crate) async fn ended(&mut self) -> Result<Option<(J, Result<D, Fault>)>, Fatal> {
+    pub(crate) async fn ended(&mut self) -> Result<Option<(J, Result<D, Failure>)>, Fatal> {
         let Some(joined) = self.jobs.join_next().await else {
             return Ok(None);
         };
-        let (job, done) = joined.map_err(|e| Fatal::new(self.name, chain(&e), ""))?;
+        let (number, job, done) = joined.map_err(|e| Fatal::new(self.name, chain(&e), ""))?;
         if done.is_ok() {
-            self.failures.succeeded();
+            self.failures.succeeded(number);
         }
-        Ok(Some((job, done)))
+        Ok(Some((job, done.map_err(|fault| Failure { number, fault }))))
     }
 
-    /// One job's failure: note it and go on, or end the run.
+    /// The failure of what was done without a job, at this point among the jobs.
+    pub(crate) fn failure(&mut self, fault: Fault) -> Failure {
+        let number = self.number();
+        Failure { number, fault }
+    }
+
+    /// One job's failure: go on, or end the run. What is to be noted of it, and of others
+    /// before it, is in [`JobRunner::take_noted`] afterwards, also when the run ends.
     ///
     /// # Errors
     /// Nothing more can be had: the failure itself, or a server that does not answer.
-    pub(crate) async fn failed(
-        &mut self,
-        fault: Fault,
-        note: impl FnOnce(Fault),
-    ) -> Result<(), Fatal> {
-        match self.failures.failed(&fault) {
-            Verdict::EndRun => return Err(fault.into()),
-            Verdict::GoOn => note(fault),
+    pub(crate) async fn failed(&mut self, failure: Failure) -> Result<(), Fatal> {
+        match self.failures.failed(failure.number, failure.fault) {
+            Verdict::EndRun(fault) => Err((*fault).into()),
+            Verdict::GoOn => Ok(()),
             Verdict::AskServer => {
-                note(fault);
                 let Site { store, bucket } = &self.site;
                 store.reach(bucket).await.map_err(advise_rerun)?;
+                Ok(())
             }
         }
-        Ok(())
     }
 
-    /// Ask the jobs to end, and wait until they have.
+    /// No more jobs come.
+    ///
+    /// # Errors
+    /// Everything was denied: the keys may read nothing.
+    pub(crate) fn over(&mut self) -> Result<(), Fatal> {
+        Ok(self.failures.over()?)
+    }
+
+    /// The failures to note since this was asked last.
+    pub(crate) fn take_noted(&mut self) -> Vec<Fault> {
+        self.failures.take_noted()
+    }
+
+    /// Ask the jobs to end, and wait until they have. What failed until then is to be noted.
     pub(crate) async fn finish_early(&mut self) {
+        self.failures.broken_off();
         self.end.send_replace(true);
         while self.jobs.join_next().await.is_some() {}
     }

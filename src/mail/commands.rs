@@ -9,8 +9,8 @@
 use crate::aws::PROXY_VARIABLES;
 use crate::config::{Config, StoreConfig};
 use crate::os;
-use crate::os::shell_word;
-use crate::types::Reader;
+use crate::os::{shell_program, shell_with_variables, shell_word};
+use crate::types::{Home, Reader};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -132,10 +132,8 @@ impl Surroundings {
         if !FILES.contains(&name) {
             return value.to_owned();
         }
-        let path = match (value.strip_prefix("~/"), &self.home) {
-            (Some(inner), Some(home)) => home.join(inner),
-            _ => PathBuf::from(value),
-        };
+        let inner = Home::from(self.home.clone()).inner(Path::new(value));
+        let path = inner.ok().flatten().unwrap_or_else(|| value.into());
         std::path::absolute(&path)
             .unwrap_or(path)
             .display()
@@ -175,7 +173,7 @@ pub(crate) fn program(config: &Config) -> String {
         ),
         None => name,
     };
-    with_variables(&around.told(is_s3), &command, cfg!(windows))
+    with_variables(&around.told(is_s3), &command)
 }
 
 /// Who reads what the service says: root or its account, who has neither its
@@ -196,32 +194,14 @@ fn own_name(path: Option<&Path>) -> String {
     };
     let path = path.strip_suffix(" (deleted)").unwrap_or(path);
     match Path::new(path).file_stem() {
-        Some(stem) if stem == "keepwatch" => match shell_word(path) {
-            // PowerShell takes a text in quotation marks for a text.
-            word if cfg!(windows) && word.starts_with('"') => format!("& {word}"),
-            word => word,
-        },
+        Some(stem) if stem == "keepwatch" => shell_program(path),
         _ => plain(),
     }
 }
 
-fn with_variables(told: &BTreeMap<&str, String>, command: &str, is_windows: bool) -> String {
-    if told.is_empty() {
-        return command.to_owned();
-    }
-    if is_windows {
-        let set = |(name, value): (&&str, &String)| {
-            format!("$env:{name}='{}'; ", value.replace('\'', "''"))
-        };
-        let set: String = told.iter().map(set).collect();
-        return format!("{set}{command}");
-    }
-    // `env` rather than the shell's own way, so that `sudo` can stand before it.
-    let set: Vec<String> = told
-        .iter()
-        .map(|(name, value)| format!("{name}={}", shell_word(value)))
-        .collect();
-    format!("env {} {command}", set.join(" "))
+fn with_variables(told: &BTreeMap<&str, String>, command: &str) -> String {
+    let variables = told.iter().map(|(name, value)| (*name, value.as_str()));
+    shell_with_variables(&variables.collect::<Vec<_>>(), command)
 }
 
 /// Who can run what [`program`] gives, in sentences.
@@ -290,10 +270,10 @@ mod tests {
     fn a_command_says_where_the_service_has_its_credentials_and_never_what_they_are() {
         let home = tempfile::tempdir().unwrap();
         std::fs::create_dir(home.path().join(".aws")).unwrap();
-        let file = home.path().join(".aws/credentials");
+        let file = home.path().join(".aws").join("credentials");
         std::fs::write(&file, "").unwrap();
         let file = file.to_str().unwrap();
-        let at_home = format!("env AWS_SHARED_CREDENTIALS_FILE={file} keepwatch");
+        let at_home = shell_with_variables(&[("AWS_SHARED_CREDENTIALS_FILE", file)], "keepwatch");
         for (variables, is_s3, want) in [
             (&[][..], true, at_home.as_str()),
             (&[], false, "keepwatch"),
@@ -343,33 +323,30 @@ mod tests {
             ),
         ] {
             let around = around(variables, Some(home.path()));
-            let line = with_variables(&around.told(is_s3), "keepwatch", false);
-            assert_eq!(line, want);
+            let line = with_variables(&around.told(is_s3), "keepwatch");
+            if !cfg!(windows) {
+                assert_eq!(line, want);
+            }
+            for (name, value) in variables {
+                assert_eq!(line.contains(name), want.contains(name), "{line}");
+                let is_secret = value.starts_with("its") || value.contains("itsword");
+                assert!(!is_secret || !line.contains(value), "{line}");
+            }
         }
         let tilde = around(
             &[("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")],
             Some(home.path()),
         );
-        assert_eq!(
-            with_variables(&tilde.told(true), "keepwatch", false),
-            at_home
-        );
-        let quoted = around(&[("AWS_PROFILE", "it's")], None);
-        assert_eq!(
-            with_variables(&quoted.told(true), "keepwatch", true),
-            "$env:AWS_PROFILE='it''s'; keepwatch"
-        );
+        assert_eq!(with_variables(&tilde.told(true), "keepwatch"), at_home);
     }
 
     #[test]
     fn whatever_names_a_proxy_or_excepts_a_server_is_told_or_asked_for() {
         for name in PROXY_VARIABLES {
             let plain = around(&[(name, "nas.office.example:3128")], None);
-            let line = with_variables(&plain.told(true), "keepwatch", false);
-            assert_eq!(
-                line,
-                format!("env {name}=nas.office.example:3128 keepwatch")
-            );
+            let line = with_variables(&plain.told(true), "keepwatch");
+            let told = [(name, "nas.office.example:3128")];
+            assert_eq!(line, shell_with_variables(&told, "keepwatch"));
             assert!(plain.held_back(true).is_empty());
             for address in ["http://anna:itsword@proxy:3128", "anna:itsword@proxy:3128"] {
                 let secret = around(&[(name, address)], None);

@@ -1,8 +1,7 @@
 //! What this operating system supports, known when the program is built.
 
-/// Whether attributes of files are read and given here. Elsewhere a folder is no file
-/// that can be opened for it.
-pub const KEEPS_ATTRIBUTES: bool = cfg!(target_os = "linux");
+/// Whether attributes of files are read and given here.
+pub const KEEPS_ATTRIBUTES: bool = cfg!(any(target_os = "linux", windows));
 
 /// Two names that differ only in case are one file here, as a rule. Patterns
 /// then ignore case too, as git's do.

@@ -1,12 +1,35 @@
-//! Extended attributes of an open file or folder. They are read on Linux only.
+//! What an open file or folder has beside content, mode and time: extended attributes on
+//! Linux; on Windows its marks (hidden, system) and rights of its own. Other systems keep none.
+
+use crate::types::attributes::{WINDOWS_MARKS, WINDOWS_RIGHTS};
 
 /// Attributes with their values.
 pub type NamedAttributes = Vec<(String, Vec<u8>)>;
 
-#[cfg(not(target_os = "linux"))]
+/// Whether an attribute of this name can mean something on this system. What Windows has of a
+/// file means nothing elsewhere, and what Linux has nothing there.
+pub fn knows_attribute(name: &str) -> bool {
+    let is_of_windows = name == WINDOWS_MARKS || name == WINDOWS_RIGHTS;
+    is_of_windows == cfg!(windows)
+}
+
+/// The names of an open file's alternate data streams (NTFS), which are not kept, but for
+/// those that nobody misses. None on other systems. Blocks.
+pub fn streams_of(file: &std::fs::File) -> Vec<String> {
+    #[cfg(windows)]
+    if let Some(list) = super::windows::sys::streams_of(file) {
+        return super::streams::worth_telling(&list);
+    }
+    let _ = file;
+    Vec::new()
+}
+
+#[cfg(not(any(target_os = "linux", windows)))]
 pub use elsewhere::{attribute_names, attributes_of, remove_attribute, set_attribute};
 #[cfg(target_os = "linux")]
 pub use linux::{attribute_names, attributes_of, remove_attribute, set_attribute};
+#[cfg(windows)]
+pub use windows::{attribute_names, attributes_of, remove_attribute, set_attribute};
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -120,7 +143,116 @@ mod linux {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(windows)]
+mod windows {
+    use super::NamedAttributes;
+    use crate::os::marks;
+    use crate::os::trouble::{Trouble, trouble};
+    use crate::os::windows::{rights, sys};
+    use crate::types::attributes::{WINDOWS_MARKS as MARKS, WINDOWS_RIGHTS as SDDL};
+    use parking_lot::Mutex;
+    use std::collections::BTreeMap;
+    use std::fs::File;
+    use std::io;
+
+    /// `READ_CONTROL`, `WRITE_DAC` and `WRITE_OWNER` (winnt.h).
+    const RIGHT_READ_RIGHTS: u32 = 0x2_0000;
+    const RIGHT_WRITE_LIST: u32 = 0x4_0000;
+    const RIGHT_WRITE_OWNER: u32 = 0x8_0000;
+
+    /// The names of a file's attributes that a restore takes away when the version has
+    /// none of them. Rights of its own stay: nobody knows what it would get instead.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn attribute_names(file: &File) -> io::Result<Option<Vec<String>>> {
+        let marks = marks::text_of(sys::info_of(file)?.attributes);
+        Ok(Some(marks.map(|_| MARKS.to_owned()).into_iter().collect()))
+    }
+
+    /// Names and values of the attributes that `is_wanted` names; `None` where the file
+    /// system has neither. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says; they have more than `bytes_max` bytes.
+    pub fn attributes_of(
+        file: &File,
+        bytes_max: usize,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> io::Result<Option<NamedAttributes>> {
+        let marks = marks::text_of(sys::info_of(file)?.attributes);
+        let own_rights = match rights::sddl_of(file) {
+            Ok(sddl) => marks::has_own_rights(&sddl).then_some(sddl),
+            // FAT and some servers have none.
+            Err(error) if trouble(&error) == Trouble::Unsupported => None,
+            Err(error) => return Err(error),
+        };
+        let all = [(MARKS, marks), (SDDL, own_rights)];
+        let all = all.into_iter().filter(|(name, _)| is_wanted(name));
+        let all: NamedAttributes = all
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.into_bytes())))
+            .collect();
+        if all.iter().map(|(_, value)| value.len()).sum::<usize>() > bytes_max {
+            let why = format!("they have more than {bytes_max} bytes");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+        }
+        Ok(Some(all))
+    }
+
+    /// Set an attribute, in place of one of the same name. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says; it is one of another system.
+    pub fn set_attribute(file: &File, name: &str, value: &[u8]) -> io::Result<()> {
+        let text = str::from_utf8(value).map_err(io::Error::other)?;
+        match name {
+            MARKS => sys::set_marks(file, marks::of_text(text)),
+            SDDL => {
+                if let Some(stranger) = marks::accounts_of(text).into_iter().find(is_stranger) {
+                    let why = format!(
+                        "it is for accounts that this computer does not know ({stranger}); the file has the rights of its folder"
+                    );
+                    return Err(io::Error::other(why));
+                }
+                let wanted = RIGHT_READ_RIGHTS | RIGHT_WRITE_LIST;
+                let open = sys::reopened(file, wanted | RIGHT_WRITE_OWNER)
+                    .or_else(|_| sys::reopened(file, wanted))?;
+                rights::set_sddl(&open, text)
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Whether nobody here knows the account. Rights for another computer's accounts alone
+    /// would keep out whoever restores.
+    fn is_stranger(sid: &&str) -> bool {
+        /// Accounts remembered: an office has some dozens.
+        const KNOWN_MAX: usize = 1_000;
+        static KNOWN: Mutex<BTreeMap<String, bool>> = Mutex::new(BTreeMap::new());
+        let mut known = KNOWN.lock();
+        if let Some(is_known) = known.get(*sid) {
+            return !is_known;
+        }
+        let is_known = rights::is_known_account(sid);
+        if known.len() < KNOWN_MAX {
+            known.insert((*sid).to_owned(), is_known);
+        }
+        !is_known
+    }
+
+    /// Remove an attribute, if it is there. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn remove_attribute(file: &File, name: &str) -> io::Result<()> {
+        match name {
+            MARKS => sys::set_marks(file, 0),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(not(any(target_os = "linux", windows)))]
 mod elsewhere {
     use super::NamedAttributes;
     use std::fs::File;

@@ -1,6 +1,7 @@
 //! Where Keepwatch keeps its own files when the configuration does not say.
 
 use super::platform::is_privileged;
+use super::process::system_config;
 use crate::types::Fatal;
 use directories::ProjectDirs;
 use std::path::PathBuf;
@@ -16,12 +17,14 @@ pub struct DefaultDirs {
     pub data: PathBuf,
 }
 
-/// The default folders: the computer's own for root, the account's otherwise.
+/// The default folders: the computer's own for root and for the computer's own configuration
+/// (`is_system`), which is the same service whoever asks after it; the account's otherwise.
 ///
 /// # Errors
 /// [`Fatal`] (usage) when the account has no home folder.
-pub fn default_dirs() -> Result<DefaultDirs, Fatal> {
-    if let Some(system) = system_dirs(is_privileged()) {
+pub fn default_dirs(is_system: bool) -> Result<DefaultDirs, Fatal> {
+    let is_computers = is_system || (is_privileged() && !cfg!(windows));
+    if let Some(system) = system_dirs().filter(|_| is_computers) {
         return Ok(system);
     }
     // Its names differ by platform: lower case on Linux, as given elsewhere.
@@ -36,9 +39,14 @@ pub fn default_dirs() -> Result<DefaultDirs, Fatal> {
         })
 }
 
-fn system_dirs(privileged: bool) -> Option<DefaultDirs> {
-    if !privileged || cfg!(windows) {
-        return None;
+fn system_dirs() -> Option<DefaultDirs> {
+    if cfg!(windows) {
+        let folder = system_config()?.parent()?.to_owned();
+        return Some(DefaultDirs {
+            state: folder.join("state"),
+            log: folder.join("log"),
+            data: folder.join("data"),
+        });
     }
     Some(if cfg!(target_os = "macos") {
         DefaultDirs {
@@ -75,14 +83,13 @@ mod tests {
 
     #[test]
     fn root_and_accounts_have_their_own_places() {
-        assert_eq!(system_dirs(false), None);
         let account = account_dirs(&ProjectDirs::from("", "", "Keepwatch").unwrap());
         for dir in [&account.state, &account.log, &account.data] {
             assert!(dir.is_absolute(), "{dir:?}");
         }
         assert_ne!(account.state, account.data);
         if cfg!(target_os = "linux") {
-            let system = system_dirs(true).unwrap();
+            let system = system_dirs().unwrap();
             assert_eq!(system.state, PathBuf::from("/var/lib/keepwatch"));
             assert_eq!(system.log, PathBuf::from("/var/log/keepwatch"));
             assert!(account.log.starts_with(&account.state));

@@ -1,20 +1,16 @@
 //! How many folders the operating system lets one account watch.
 
+use super::trouble::{Trouble, trouble};
 use std::io;
 
 /// What is enough for a million folders; a watch takes some 500 bytes of the
 /// kernel's memory while it is used, the limit itself takes none.
+#[cfg(any(target_os = "linux", test))]
 const WATCHES_WANTED: u64 = 1_048_576;
 
 /// Each program that watches folders takes one or a few.
+#[cfg(target_os = "linux")]
 const INSTANCES_WANTED: u64 = 1_024;
-
-/// `EMFILE`: inotify's answer when instances are used up, and everybody's when
-/// a process has too many files open.
-const EMFILE: i32 = 24;
-
-/// `ENOSPC`: inotify's answer when watches are used up.
-const ENOSPC: i32 = 28;
 
 /// One limit of the kernel's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,21 +56,24 @@ pub enum LimitMet {
     OpenFiles,
 }
 
-/// Which limit this error is about; `None` when it is about something else.
+/// Which limit this error of a watch is about; `None` when it is about something else.
+/// Only Linux has limits on watching, and numbers mean other things elsewhere.
 pub fn limit_met(error: &io::Error) -> Option<LimitMet> {
-    match error.raw_os_error() {
-        Some(ENOSPC) => Some(LimitMet::Watches),
-        // The same answer for two limits: with one more file open it is inotify's.
-        Some(EMFILE) => Some(if std::fs::File::open(std::env::temp_dir()).is_ok() {
-            LimitMet::Instances
-        } else {
-            LimitMet::OpenFiles
-        }),
+    match trouble(error) {
+        Trouble::Full if cfg!(target_os = "linux") => Some(LimitMet::Watches),
+        Trouble::TooManyOpen => Some(
+            // The same answer for two limits: with one more file open it is inotify's.
+            match cfg!(target_os = "linux") && std::fs::File::open(std::env::temp_dir()).is_ok() {
+                true => LimitMet::Instances,
+                false => LimitMet::OpenFiles,
+            },
+        ),
         _ => None,
     }
 }
 
 /// In a container or user namespace the lower of two limits counts.
+#[cfg(any(target_os = "linux", test))]
 fn effective(
     system: u64,
     namespace: Option<u64>,
@@ -173,18 +172,32 @@ mod tests {
         }
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn errors_tell_which_limit_is_met() {
-        for (code, want) in [
-            (ENOSPC, Some(LimitMet::Watches)),
-            (EMFILE, Some(LimitMet::Instances)),
-            (13, None),
+        use rustix::io::Errno;
+        for (errno, want) in [
+            (Errno::NOSPC, Some(LimitMet::Watches)),
+            (Errno::MFILE, Some(LimitMet::Instances)),
+            (Errno::ACCESS, None),
         ] {
-            assert_eq!(
-                limit_met(&io::Error::from_raw_os_error(code)),
-                want,
-                "{code}"
-            );
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            assert_eq!(limit_met(&error), want, "{errno:?}");
+        }
+    }
+
+    /// "Bad length" and "out of paper", which Linux uses the numbers of for its limits.
+    #[cfg(windows)]
+    #[test]
+    fn the_numbers_of_other_errors_are_no_limits() {
+        for (code, want) in [
+            (24, None),
+            (28, None),
+            (112, None),
+            (4, Some(LimitMet::OpenFiles)),
+        ] {
+            let error = io::Error::from_raw_os_error(code);
+            assert_eq!(limit_met(&error), want, "{code}");
         }
     }
 }

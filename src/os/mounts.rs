@@ -1,12 +1,14 @@
 //! Which file systems a folder and the folders below it are on.
 //!
-//! Only Linux tells (`/proc/self/mountinfo`). On other systems the answer is empty, and nothing
-//! is concluded from that.
+//! Linux tells (`/proc/self/mountinfo`), and Windows whether a folder is on a network drive.
+//! On other systems the answer is empty, and nothing is concluded from that.
 
+#[cfg(not(windows))]
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Mounts below one folder that are kept; an office has a handful.
+#[cfg(not(windows))]
 const BELOW_MAX: usize = 256;
 
 /// A mounted file system.
@@ -33,6 +35,43 @@ pub struct Mounts {
 
 /// The file systems that `root` and what is below it are on. Blocks.
 pub fn mounts_of(root: &Path) -> Mounts {
+    #[cfg(windows)]
+    return Mounts {
+        own: network_drive(root),
+        below: Vec::new(),
+    };
+    #[cfg(not(windows))]
+    of_system(root)
+}
+
+/// The network drive that a folder is on; `None` for a disk of this computer.
+#[cfg(windows)]
+fn network_drive(root: &Path) -> Option<Mount> {
+    use std::path::{Component, Prefix};
+    let real = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    let point = super::vanished::volume_of(&real)?;
+    let Some(Component::Prefix(prefix)) = point.components().next() else {
+        return None;
+    };
+    let is_of_network = match prefix.kind() {
+        Prefix::UNC(..) | Prefix::VerbatimUNC(..) => true,
+        Prefix::Disk(letter) | Prefix::VerbatimDisk(letter) => {
+            let drive = format!(r"{}:\", char::from(letter));
+            super::windows::sys::is_network_drive(drive.as_ref())
+        }
+        _ => false,
+    };
+    is_of_network.then(|| Mount {
+        id: 0,
+        dev: String::new(),
+        point,
+        // The protocol of Windows' shares, as Linux calls it.
+        kind: "smb3".to_owned(),
+    })
+}
+
+#[cfg(not(windows))]
+fn of_system(root: &Path) -> Mounts {
     let Ok(table) = std::fs::read("/proc/self/mountinfo") else {
         return Mounts::default();
     };
@@ -40,6 +79,7 @@ pub fn mounts_of(root: &Path) -> Mounts {
     of_table(&table, &real)
 }
 
+#[cfg(not(windows))]
 fn of_table(table: &[u8], root: &Path) -> Mounts {
     let mut mounts = Mounts::default();
     for mount in table.split(|b| *b == b'\n').filter_map(parse) {
@@ -59,6 +99,7 @@ fn of_table(table: &[u8], root: &Path) -> Mounts {
     mounts
 }
 
+#[cfg(not(windows))]
 /// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw` (proc(5)).
 fn parse(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|b| *b == b' ');
@@ -76,6 +117,7 @@ fn parse(line: &[u8]) -> Option<Mount> {
     })
 }
 
+#[cfg(not(windows))]
 /// Blanks and backslashes are written as `\` and three octal digits.
 fn unescape(field: &[u8]) -> Option<OsString> {
     let mut out = Vec::with_capacity(field.len());
@@ -184,6 +226,7 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn the_mount_table_is_read_with_blanks_and_layers() {
         let table = b"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n\

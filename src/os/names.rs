@@ -4,6 +4,10 @@
 //! Pure, and compiled on every platform, so that its tests run on all of them.
 #![cfg_attr(not(any(windows, test)), allow(dead_code))]
 
+use crate::types::ContentHash;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
 /// Why a component cannot be used as a file's name on this platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NameRefused {
@@ -65,6 +69,52 @@ pub(super) fn windows_writable(name: &[u8]) -> Result<(), NameRefused> {
         return Err(NameRefused::Device);
     }
     Ok(())
+}
+
+/// The name under which Windows can store what is called `name`: itself, or one that people
+/// recognise, with a part of the original's hash, so that no two names become one. The
+/// extension stays, so that a double click opens the same program.
+pub(super) fn windows_storable(name: &[u8]) -> Cow<'_, [u8]> {
+    /// Hex digits of the hash.
+    const TAG_DIGITS: usize = 8;
+    /// NTFS takes 255 units of UTF-16, and no character of UTF-8 has more units than bytes.
+    const NAME_BYTES_MAX: usize = 255;
+    if windows_writable(name).is_ok() && bytes_to_wide(name).is_some() {
+        return Cow::Borrowed(name);
+    }
+    let is_refused =
+        |c: char| c < ' ' || c == char::REPLACEMENT_CHARACTER || r#"\/:<>"|?*"#.contains(c);
+    let text = String::from_utf8_lossy(name).replace(is_refused, "_");
+    // What Windows drops at the end would be missed there.
+    let kept = text.trim_end_matches(['.', ' ']);
+    let text = format!("{kept}{}", "_".repeat(text.len() - kept.len()));
+    let (stem, extension) = match text.rfind('.') {
+        Some(at) if at > 0 => text.split_at(at),
+        _ => (text.as_str(), ""),
+    };
+    let mut tag = ContentHash::of(name).to_hex();
+    tag.truncate(TAG_DIGITS);
+    let room = NAME_BYTES_MAX.saturating_sub(extension.len() + 1 + TAG_DIGITS);
+    let stem = &stem[..stem.floor_char_boundary(room)];
+    // A device's name is one up to its first dot.
+    let (first, rest) = stem.split_once('.').unwrap_or((stem, ""));
+    let dot = if stem.contains('.') { "." } else { "" };
+    Cow::Owned(format!("{first}~{tag}{dot}{rest}{extension}").into_bytes())
+}
+
+/// A whole path in the form to which no limit of 260 characters and no rule about names
+/// applies: `C:\a` is `\\?\C:\a`, `\\server\share` is `\\?\UNC\server\share`.
+pub(super) fn verbatim(path: &Path) -> PathBuf {
+    let Some(text) = path.to_str() else {
+        return path.to_owned();
+    };
+    if text.starts_with(r"\\?\") || text.starts_with(r"\\.\") {
+        return path.to_owned();
+    }
+    match text.strip_prefix(r"\\") {
+        Some(share) => format!(r"\\?\UNC\{share}").into(),
+        None => format!(r"\\?\{text}").into(),
+    }
 }
 
 /// UTF-16 as bytes: UTF-8, a lone surrogate in the same three-byte form (WTF-8).
@@ -145,6 +195,51 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_windows_cannot_hold_becomes_one_that_people_recognise() {
+        let shape = |name: &str| {
+            let here = windows_storable(name.as_bytes()).into_owned();
+            assert_eq!(windows_writable(&here), Ok(()), "{name:?}");
+            let here = String::from_utf8(here).unwrap();
+            let at = here.find('~').unwrap();
+            let is_tag = here[at + 1..at + 9].bytes().all(|b| b.is_ascii_hexdigit());
+            assert!(is_tag, "{here}");
+            format!("{}{}", &here[..at], &here[at + 9..])
+        };
+        for (name, want) in [
+            ("Meeting 10:30.docx", "Meeting 10_30.docx"),
+            ("a?b*c.txt", "a_b_c.txt"),
+            (r"a\b", "a_b"),
+            ("CON", "CON"),
+            ("com1.tar.gz", "com1.tar.gz"),
+            ("aux.", "aux_"),
+            ("Dr. ", "Dr__"),
+            ("line\nbreak.txt", "line_break.txt"),
+            (".a:", ".a_"),
+            ("...", "___"),
+        ] {
+            assert_eq!(shape(name), want, "{name:?}");
+        }
+        for name in ["a.txt", "Büro 10%3A30.docx", "a~1", ".keepwatchignore"] {
+            assert_eq!(&*windows_storable(name.as_bytes()), name.as_bytes());
+        }
+        let not_text = windows_storable(b"caf\xe9.txt").into_owned();
+        assert!(windows_writable(&not_text).is_ok() && not_text.starts_with(b"caf_~"));
+        assert!(windows_storable(&[b':'; 255]).len() <= 255);
+    }
+
+    #[test]
+    fn whole_paths_in_their_long_form() {
+        for (path, want) in [
+            (r"C:\a\b", r"\\?\C:\a\b"),
+            (r"\\server\share\a", r"\\?\UNC\server\share\a"),
+            (r"\\?\C:\a", r"\\?\C:\a"),
+            (r"\\.\pipe\x", r"\\.\pipe\x"),
+        ] {
+            assert_eq!(verbatim(Path::new(path)), Path::new(want));
+        }
+    }
+
+    #[test]
     fn lone_surrogates_are_kept_and_other_bytes_refused() {
         let odd = [0x61, 0xD800, 0x62, 0xDC00];
         let bytes = wide_to_bytes(odd);
@@ -161,6 +256,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_name_has_one_that_windows_can_hold(name in proptest::collection::vec(any::<u8>(), 1..300)) {
+            let here = windows_storable(&name);
+            prop_assert_eq!(windows_writable(&here), Ok(()));
+            prop_assert!(bytes_to_wide(&here).is_some());
+            prop_assert_eq!(windows_storable(&here), here.clone());
+        }
+
+        #[test]
+        fn no_two_names_become_one(a in "[a:?. ]{1,4}", b in "[a:?. ]{1,4}") {
+            let (here_a, here_b) = (windows_storable(a.as_bytes()), windows_storable(b.as_bytes()));
+            prop_assert_eq!(a == b, here_a == here_b);
+        }
+
         #[test]
         fn utf16_comes_back(wide in proptest::collection::vec(any::<u16>(), 0..20)) {
             let bytes = wide_to_bytes(wide.iter().copied());

@@ -1,8 +1,9 @@
 //! Paths of the operating system, and below the root of a source.
 
 use super::names::NameRefused;
-use super::platform::{bytes_of_name, name_of_bytes};
+use super::platform::{bytes_of_name, name_of_bytes, storable_name};
 use crate::types::{PathRefused, RelPath};
+use std::borrow::Cow;
 use std::path::{Component, Path, PathBuf};
 
 /// The path below a source's root as the operating system writes it.
@@ -35,6 +36,20 @@ pub fn os_to_rel(path: &Path) -> Result<RelPath, PathRefused> {
     Ok(out)
 }
 
+/// The path under which what is at `rel` can be stored here: with other names where this
+/// system does not take them.
+pub fn storable_path(rel: &RelPath) -> Cow<'_, RelPath> {
+    let is_storable = |name: &[u8]| matches!(storable_name(name), Cow::Borrowed(_));
+    if rel.components().all(is_storable) {
+        return Cow::Borrowed(rel);
+    }
+    let path = rel.components().try_fold(RelPath::root(), |path, name| {
+        path.join(&storable_name(name))
+    });
+    // No name becomes one with a slash or none at all: this cannot fail.
+    path.map_or(Cow::Borrowed(rel), Cow::Owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +66,15 @@ mod tests {
         }
         assert_eq!(os_to_rel(Path::new("./a/./b")).unwrap().as_bytes(), b"a/b");
         assert!(os_to_rel(Path::new("")).unwrap().is_root());
+    }
+
+    #[test]
+    fn names_that_this_system_takes_stay() {
+        let rel = |path: &str| RelPath::from_bytes(path).unwrap();
+        assert_eq!(*storable_path(&rel("a/b.txt")), rel("a/b.txt"));
+        let odd = rel("10:30/a.txt");
+        assert_eq!(*storable_path(&odd) == odd, !cfg!(windows));
+        assert!(storable_path(&odd).as_bytes().ends_with(b"/a.txt"));
     }
 
     proptest! {

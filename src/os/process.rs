@@ -95,6 +95,25 @@ pub fn account_name() -> String {
     std::env::var("USERNAME").unwrap_or_else(|_| "the service's account".to_owned())
 }
 
+/// The account as Windows' Task Scheduler names it.
+pub fn account_with_domain() -> String {
+    match std::env::var("USERDOMAIN") {
+        Ok(domain) if !domain.is_empty() => format!("{domain}\\{}", account_name()),
+        _ => account_name(),
+    }
+}
+
+/// Whether macOS lets this process read what it protects (Full Disk Access); `None` where
+/// there is no such thing. Blocks.
+pub fn full_disk_access() -> Option<bool> {
+    if !cfg!(target_os = "macos") {
+        return None;
+    }
+    // The list of such permissions is itself one of the protected files.
+    let list = "/Library/Application Support/com.apple.TCC/TCC.db";
+    Some(std::fs::File::open(list).is_ok())
+}
+
 /// True when this account can make files in the folder, as far as that can be
 /// known before. Blocks.
 pub fn can_write_in(dir: &Path) -> bool {
@@ -104,38 +123,53 @@ pub fn can_write_in(dir: &Path) -> bool {
         dir.is_dir() && access(dir, Access::WRITE_OK | Access::EXEC_OK).is_ok()
     }
     #[cfg(not(unix))]
-    std::fs::metadata(dir).is_ok_and(|meta| meta.is_dir() && !meta.permissions().readonly())
-}
-
-/// What the system calls this computer for as long as it is installed, where it
-/// says so: names change, and several computers may have one.
-pub fn machine_id() -> Option<String> {
-    if !cfg!(target_os = "linux") {
-        return None;
-    }
-    // The second is where systems without systemd have it.
-    ["/etc/machine-id", "/var/lib/dbus/machine-id"]
-        .iter()
-        .filter_map(|file| std::fs::read_to_string(file).ok())
-        .map(|text| text.trim().to_owned())
-        .find(|id| !id.is_empty() && id != "uninitialized")
+    super::windows::can_write_in(dir)
 }
 
 /// Where a configuration is looked for when none is named, first match wins.
 pub fn config_candidates() -> Vec<PathBuf> {
     let account = directories::ProjectDirs::from("", "", "Keepwatch")
         .map(|dirs| dirs.config_dir().join("keepwatch.toml"));
-    let system = if cfg!(windows) {
-        std::env::var_os("ProgramData").map(|d| PathBuf::from(d).join("Keepwatch"))
+    account.into_iter().chain(system_config()).collect()
+}
+
+/// The computer's own configuration.
+pub fn system_config() -> Option<PathBuf> {
+    let folder = if cfg!(windows) {
+        // A service may have no such variable; the folder has the same name in every language.
+        let named = std::env::var_os("ProgramData");
+        named
+            .map_or_else(|| PathBuf::from(r"C:\ProgramData"), PathBuf::from)
+            .join("Keepwatch")
     } else if cfg!(target_os = "macos") {
-        Some(PathBuf::from("/Library/Application Support/Keepwatch"))
+        PathBuf::from("/Library/Application Support/Keepwatch")
     } else {
-        Some(PathBuf::from("/etc/keepwatch"))
+        PathBuf::from("/etc/keepwatch")
     };
-    account
-        .into_iter()
-        .chain(system.map(|dir| dir.join("keepwatch.toml")))
-        .collect()
+    Some(folder.join("keepwatch.toml"))
+}
+
+/// It is the computer's own configuration; names of files have no case on Windows.
+pub fn is_system_config(file: &Path) -> bool {
+    let text = |path: &Path| path.display().to_string();
+    system_config().is_some_and(|system| match cfg!(windows) {
+        true => text(&system).eq_ignore_ascii_case(&text(file)),
+        false => system == file,
+    })
+}
+
+/// Where the account's programs keep their configurations.
+pub fn user_config_dir() -> PathBuf {
+    directories::BaseDirs::new().map_or_else(PathBuf::new, |dirs| dirs.config_dir().to_owned())
+}
+
+/// The path without links in it; on Windows as it is, since the long form of a path there is
+/// not what other programs take.
+pub fn plain_path(path: PathBuf) -> PathBuf {
+    match cfg!(windows) {
+        true => path,
+        false => path.canonicalize().unwrap_or(path),
+    }
 }
 
 /// The home folder of the account.
@@ -168,7 +202,10 @@ pub async fn asked_to_end(hung_up: impl Fn()) -> io::Result<()> {
     #[cfg(not(unix))]
     {
         let _ = hung_up;
-        tokio::signal::ctrl_c().await
+        tokio::select! {
+            heard = tokio::signal::ctrl_c() => heard,
+            () = super::windows::as_service::service_asked_to_stop() => Ok(()),
+        }
     }
 }
 

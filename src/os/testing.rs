@@ -61,8 +61,10 @@ pub(crate) fn make_socket(path: &Path) -> bool {
 pub(crate) fn make_link(target: &Path, path: &Path) -> bool {
     #[cfg(unix)]
     return std::os::unix::fs::symlink(target, path).is_ok();
+    // wine says that it has made one, and has not.
     #[cfg(windows)]
-    return std::os::windows::fs::symlink_dir(target, path).is_ok();
+    return std::os::windows::fs::symlink_dir(target, path).is_ok()
+        && path.symlink_metadata().is_ok();
 }
 
 /// Take every permission away from `path` (0), or give them all back.

@@ -2,12 +2,13 @@
 
 use super::context::{RestoreContext, blocking};
 use super::existing_target;
-use super::faults::{damaged, gone, kept};
+use super::faults::{damaged, gone, kept, other_name};
 use super::large::LargeFile;
 use super::outcome::Outcome;
 use super::plan::{Described, Facts, Next, Plan, Policy, Question, Replaced};
 use super::range_buffer::BodyReader;
 use super::request::Pass;
+use super::stats::ArrivingBody;
 use super::write::looks_of;
 use super::{content, in_place, large, plan, range_buffer, separate_attributes, thawing, write};
 use crate::history::Chosen;
@@ -125,6 +126,7 @@ async fn without_body(
         Plan::PutOff => Ok(Outcome::PutOff),
         Plan::Skip => Ok(Outcome::Skipped),
         Plan::KeepExisting(path) => Ok(Outcome::Kept(kept(&path))),
+        Plan::KeepOtherName(path) => Ok(Outcome::Kept(other_name(&path))),
         Plan::LeaveIdentical(Described { path, meta }, mode) => {
             let leave = move || {
                 write::note_withheld(&shared, &path, &meta, mode);
@@ -171,8 +173,9 @@ async fn fetch_whole(
         }
     };
     let subject = path.to_string();
-    let arriving = whole(chosen, &head, &meta, body, &subject);
-    let body = ctx.unless_stopped(chosen, arriving).await?;
+    let mut arriving = ctx.stats.arriving();
+    let body = whole(chosen, &head, &meta, body, &subject, &mut arriving);
+    let body = ctx.unless_stopped(chosen, body).await?;
     let source = content::Source {
         body: body.within(memory),
         gzip: head.gzip,
@@ -190,6 +193,7 @@ async fn whole(
     meta: &ObjectMeta,
     body: GetBody,
     subject: &str,
+    arriving: &mut ArrivingBody,
 ) -> Result<BodyReader, Fault> {
     let believable = content::body_bytes_max(meta, head.gzip);
     // Some servers list an older size for a moment.
@@ -197,7 +201,9 @@ async fn whole(
         .stored_bytes
         .saturating_add(2 * range_buffer::GRAIN_BYTES);
     let bytes_max = believable.min(listed);
-    match range_buffer::collect(body, head.stored_bytes, bytes_max, subject).await? {
+    let mut count = |bytes| arriving.add(bytes);
+    let body = range_buffer::collect(body, head.stored_bytes, bytes_max, subject, &mut count);
+    match body.await? {
         Some(body) => Ok(body),
         None if believable <= listed => Err(content::body_too_long(meta, head.gzip, subject)),
         None => Err(damaged(

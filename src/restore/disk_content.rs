@@ -2,7 +2,8 @@
 //! comparison of contents, for restore and diff. Blocks, and reads only.
 
 use crate::files;
-use crate::types::{Fault, Fingerprint, Kind, ObjectMeta, RelPath};
+use crate::os;
+use crate::types::{Carried, Fault, Fingerprint, Kind, ObjectMeta, RelPath};
 use std::path::Path;
 
 /// The file or link that was `found` holds what the object says. Nobody knows of an
@@ -26,8 +27,8 @@ pub(super) fn holds_content(
     Ok(held.is_some_and(|(hash, _)| hash == content))
 }
 
-/// The file has the attributes that the object says; of one that says none, nobody
-/// knows.
+/// The file has the attributes that the object says, as far as this system knows such; of
+/// one that says none, nobody knows.
 ///
 /// # Errors
 /// It cannot be opened.
@@ -36,7 +37,11 @@ pub(super) fn has_attributes(
     path: &RelPath,
     meta: &ObjectMeta,
 ) -> Result<bool, Fault> {
-    let Some(then) = meta.attributes.id().filter(|_| meta.kind == Kind::File) else {
+    let then = match &meta.attributes {
+        Carried::Here(all) => all.only(os::knows_attribute).id(),
+        there => there.id(),
+    };
+    let Some(then) = then.filter(|_| meta.kind == Kind::File) else {
         return Ok(true);
     };
     let opened = files::open(root, path)?;

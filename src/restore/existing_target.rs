@@ -17,6 +17,8 @@ pub(crate) enum Existing {
     Same { mode: u32 },
     /// Something else, which stays.
     Different,
+    /// A file whose name differs in capital letters alone, which are one to this system.
+    OtherName,
     /// A folder, which no file may replace.
     FolderInTheWay,
 }
@@ -43,6 +45,10 @@ pub(crate) fn inspect(
         return Ok(Existing::Free);
     };
     let root = ctx.target.path();
+    if ctx.target.is_spelled_otherwise(path)? {
+        return Ok(Existing::OtherName);
+    }
+    let path = &ctx.target.here(path);
     let read = |reading| match reading {
         Reading::Content => holds_content(root, path, &found, meta),
         // A file that cannot be opened is replaced like one that differs.

@@ -36,6 +36,17 @@ pub(super) fn folder_in_the_way(path: &RelPath) -> Fault {
     .hint("move the folder away and run the restore again")
 }
 
+/// Two files of the backup whose names differ in capital letters alone.
+pub(super) fn other_name(path: &RelPath) -> Fault {
+    Fault::new(
+        Class::Local,
+        "restore",
+        path.to_string(),
+        "a file whose name differs only in capital letters is there, and this system takes both names for one; that file was not overwritten",
+    )
+    .hint("restore this one by itself into another folder")
+}
+
 /// Something else stands there, and was not to be replaced.
 pub(super) fn kept(path: &RelPath) -> Fault {
     Fault::new(

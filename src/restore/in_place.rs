@@ -51,6 +51,7 @@ fn hashed(
     path: &RelPath,
 ) -> Result<Option<(Fingerprint, ContentHash)>, Fault> {
     let root = ctx.target.path();
+    let path = &ctx.target.here(path);
     let Some(before) = files::stat(root, path)? else {
         return Ok(None);
     };

@@ -6,7 +6,7 @@
 //! same stands already; links and folders wait until all files are there.
 
 use super::existing_target::Existing;
-use super::faults::{damaged, folder_in_the_way, kept};
+use super::faults::{damaged, folder_in_the_way, kept, other_name};
 use super::outcome::Outcome;
 use super::ownership::{foreign, true_key, unreadable_meta};
 use super::range_buffer::RANGE_BYTES;
@@ -101,6 +101,8 @@ pub(crate) enum Plan {
     LeaveIdentical(Described, u32),
     /// Something else stands there and stays.
     KeepExisting(RelPath),
+    /// A file whose name differs in capital letters alone stands there and stays.
+    KeepOtherName(RelPath),
     /// In place: the content is right, its metadata is given back.
     CopyMetadata(Described),
     /// Fetch it in one request, and look again at what that says.
@@ -161,6 +163,7 @@ pub(crate) fn next(
         None => Ok(Next::Ask(Question::Existing(described))),
         Some(Existing::Same { mode }) => Ok(Next::Do(Plan::LeaveIdentical(described, mode))),
         Some(Existing::Different) => Ok(Next::Do(Plan::KeepExisting(described.path))),
+        Some(Existing::OtherName) => Ok(Next::Do(Plan::KeepOtherName(described.path))),
         Some(Existing::FolderInTheWay) => Err(folder_in_the_way(&described.path)),
         Some(Existing::Free | Existing::Replaceable) if facts.has_body => {
             Ok(Next::Do(Plan::Write(described)))
@@ -230,6 +233,7 @@ pub(crate) fn if_meanwhile(existing: Existing, path: &RelPath) -> Result<Outcome
     match existing {
         Existing::Same { .. } => Ok(Outcome::Identical),
         Existing::FolderInTheWay => Err(folder_in_the_way(path)),
+        Existing::OtherName => Ok(Outcome::Kept(other_name(path))),
         Existing::Different | Existing::Free | Existing::Replaceable => {
             Ok(Outcome::Kept(kept(path)))
         }

@@ -287,6 +287,11 @@ fn every_plan_has_its_reasons() {
             Plan::KeepExisting(a().path),
         ),
         (
+            "a name that differs in capital letters is there",
+            Case::small().head(file()).existing(Existing::OtherName),
+            Plan::KeepOtherName(a().path),
+        ),
+        (
             "its place is free",
             Case::small().head(file()).existing(Existing::Free),
             Plan::FetchWhole,
@@ -455,6 +460,7 @@ fn what_came_meanwhile_is_left_as_it_is() {
     for (existing, is_identical) in [
         (Existing::Same { mode: 0o600 }, true),
         (Existing::Different, false),
+        (Existing::OtherName, false),
         (Existing::Replaceable, false),
         (Existing::Free, false),
     ] {

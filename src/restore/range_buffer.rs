@@ -264,17 +264,20 @@ impl Read for BodyReader {
     }
 }
 
-/// Read a small body to its end; `None` when it has more than `bytes_max`.
+/// Read a small body to its end, and `count` its bytes as they come; `None` when it has
+/// more than `bytes_max`.
 pub(crate) async fn collect(
     mut body: GetBody,
     expected: u64,
     bytes_max: u64,
     subject: &str,
+    count: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Option<BodyReader>, Fault> {
     let mut pieces = VecDeque::new();
     let mut received = 0;
     while let Some(piece) = body.next().await? {
         received += piece.len() as u64;
+        count(piece.len() as u64);
         if received > bytes_max {
             return Ok(None);
         }

@@ -48,6 +48,9 @@ pub struct Progress {
     /// Bytes written, unpacked; rises while a file is being written, and counts
     /// again what had to be tried again.
     pub bytes: u64,
+    /// Bytes that have come over the line, as stored; those that had to be fetched again
+    /// count again.
+    pub arrived_bytes: u64,
     /// Bytes of [`Progress::files`], unpacked.
     pub files_bytes: u64,
     /// Files, links and folders that were there already, the same.
@@ -88,7 +91,7 @@ pub enum Event<'a> {
     Progress(Progress),
     /// This file could not be restored.
     Failed(&'a Fault),
-    /// This file is restored, but not all of it could be kept (mode, owner, time).
+    /// This file is restored, but not all that it had beside its content could be kept.
     LeftOut(&'a Fault),
     /// This file is restored from the version that another program's object shadows.
     Covered(&'a Covered),
@@ -125,10 +128,10 @@ pub struct Restored {
     pub already_there: Bounded<Fault>,
     /// What could not be restored.
     pub failed: Bounded<Fault>,
-    /// Files restored without their mode, owner, time or attributes.
+    /// Files restored without all that they had beside their content.
     pub left_out: Bounded<Fault>,
-    /// Those among them that have another time, mode or attributes now than was asked for: the
-    /// disk cannot hold it, or it was withheld.
+    /// Those among them where something else stands now than was asked for: the disk cannot
+    /// hold it, or it was withheld.
     pub otherwise: u64,
     /// Files that were being written all the time when they were backed up:
     /// their content may be torn.
@@ -146,6 +149,9 @@ pub struct Restored {
     pub replaced_stored: u64,
     /// What was asked for and matched nothing.
     pub unmatched: Vec<String>,
+    /// What was asked for and matched something.
+    #[serde(skip)]
+    pub matched: Vec<String>,
     /// When the newest version that was restored was stored, milliseconds since 1970.
     pub newest_ms: Option<WallMs>,
     /// When the earliest version that was seen was stored, milliseconds since 1970.

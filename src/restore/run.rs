@@ -21,7 +21,7 @@ use super::stale_files::StaleFiles;
 use super::stats::RestoreStats;
 use super::thaw_queue::ThawQueue;
 use crate::history::{Chosen, Timeline};
-use crate::jobs::{JobRunner, Limits, Site, until_asked};
+use crate::jobs::{Failure, JobRunner, Limits, Site, until_asked};
 use crate::os::blocking::blocking_on;
 use crate::retry::Stop;
 use crate::s3::Store;
@@ -70,11 +70,13 @@ pub async fn restore(
     // However the run ended, nothing writes any more, and no half file is left, when
     // this function returns.
     run.jobs.finish_early().await;
+    run.note();
     let first_ms = done?;
     Box::pin(manifest_check::finish(&ctx, ctx.at_ms, &mut stop)).await?;
     close(&ctx).await?;
     Ok(Restored {
         unmatched: ctx.selector.unmatched(),
+        matched: ctx.selector.matched(),
         first_ms,
         ..ctx.stats.result()
     })
@@ -169,6 +171,7 @@ impl Run {
         self.wait_for_thawing(Pass::Files).await?;
         self.links_and_folders().await?;
         self.wait_for_thawing(Pass::LinksAndFolders).await?;
+        self.jobs.over()?;
         Ok(first_ms)
     }
 
@@ -211,7 +214,8 @@ impl Run {
     /// Names files whose version at the moment could not be determined, like failures.
     async fn unsure(&mut self, faults: Vec<Fault>) -> Result<(), Fatal> {
         for fault in faults {
-            self.failed(fault).await?;
+            let failure = self.jobs.failure(fault);
+            self.failed(failure).await?;
         }
         Ok(())
     }
@@ -292,6 +296,7 @@ impl Run {
         let Some(((chosen, pass), done)) = self.jobs.ended().await? else {
             return Ok(());
         };
+        self.note();
         if let Some((bytes, was_found)) = work_done(&chosen, pass, &done) {
             self.ctx.stats.object_done(bytes, was_found);
         }
@@ -301,7 +306,14 @@ impl Run {
                 self.write_down(chosen, outcome);
                 Ok(())
             }
-            Err(fault) => self.failed(fault).await,
+            Err(failure) => self.failed(failure).await,
+        }
+    }
+
+    /// Write down the failures that are certain by now.
+    fn note(&mut self) {
+        for fault in self.jobs.take_noted() {
+            self.ctx.stats.failed(fault);
         }
     }
 
@@ -334,26 +346,27 @@ impl Run {
     }
 
     /// One file's failure, or the end of the run?
-    async fn failed(&mut self, fault: Fault) -> Result<(), Fatal> {
-        if fault.is_of_the_disk() {
+    async fn failed(&mut self, failure: Failure) -> Result<(), Fatal> {
+        if failure.fault.is_of_the_disk() {
             self.refused_in_a_row += 1;
             let (target, refused) = (self.ctx.target.clone(), self.refused_in_a_row);
-            let asked = fault.clone();
+            let asked = failure.fault.clone();
             let check = move || disk_space::end_if_full(&target, refused, &asked);
             let end = tokio::task::spawn_blocking(check).await;
             if let Some(end) = end.map_err(|e| Fatal::new("restore", chain(&e), ""))? {
                 return Err(end);
             }
         }
-        let stats = self.ctx.stats.clone();
-        self.jobs.failed(fault, |fault| stats.failed(fault)).await
+        let ended = self.jobs.failed(failure).await;
+        self.note();
+        ended
     }
 }
 
 /// What an object counts for the time that is left: bytes of it that have not been
 /// counted yet, and whether an earlier run had brought it. `None` for what has another
 /// turn.
-fn work_done(chosen: &Chosen, pass: Pass, done: &Result<Outcome, Fault>) -> Option<(u64, bool)> {
+fn work_done(chosen: &Chosen, pass: Pass, done: &Result<Outcome, Failure>) -> Option<(u64, bool)> {
     match done {
         Ok(Outcome::PutOff | Outcome::Thawing(_)) => return None,
         // It was counted the first time.

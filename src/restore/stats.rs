@@ -3,17 +3,41 @@
 use super::report::{Covered, Event, Progress, Restored};
 use crate::types::{Class, Fault, Kind, WallMs};
 use parking_lot::Mutex;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// What an object costs beside its bytes: a request's time at the speed of an
 /// office's line.
 const OBJECT_WORK: u64 = 64 * 1024;
 
+/// A body that is on its way. Its bytes count as work until this is dropped; then the
+/// object is done with, which counts them for good, or it is fetched again.
+pub(crate) struct ArrivingBody {
+    stats: Arc<RestoreStats>,
+    bytes: u64,
+}
+
+impl ArrivingBody {
+    /// So many more bytes have come.
+    pub(crate) fn add(&mut self, bytes: u64) {
+        self.bytes += bytes;
+        self.stats.arrived(bytes);
+    }
+}
+
+impl Drop for ArrivingBody {
+    fn drop(&mut self) {
+        self.stats
+            .work_done
+            .fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 /// Shared by all workers.
 pub(crate) struct RestoreStats {
     restored: Mutex<Restored>,
     bytes_moved: AtomicU64,
+    bytes_arrived: AtomicU64,
     work_done: AtomicU64,
     work_found: AtomicU64,
     /// Objects and their stored bytes.
@@ -26,6 +50,7 @@ impl RestoreStats {
         Self {
             restored: Mutex::default(),
             bytes_moved: AtomicU64::new(0),
+            bytes_arrived: AtomicU64::new(0),
             work_done: AtomicU64::new(0),
             work_found: AtomicU64::new(0),
             total: OnceLock::new(),
@@ -69,14 +94,26 @@ impl RestoreStats {
         });
     }
 
-    /// So many more bytes of a body have come.
+    /// So many more bytes of a body have come. Tells whoever watches: over a slow line
+    /// nothing else happens for minutes.
     pub(crate) fn arrived(&self, bytes: u64) {
+        self.bytes_arrived.fetch_add(bytes, Ordering::Relaxed);
         self.work_done.fetch_add(bytes, Ordering::Relaxed);
+        let progress = self.progress(&self.lock());
+        (self.report)(Event::Progress(progress));
+    }
+
+    /// Counts the body of an object that is fetched in one piece.
+    pub(crate) fn arriving(self: &Arc<Self>) -> ArrivingBody {
+        ArrivingBody {
+            stats: Arc::clone(self),
+            bytes: 0,
+        }
     }
 
     /// So many bytes of a body came in an earlier run.
     pub(crate) fn taken_up(&self, bytes: u64) {
-        self.arrived(bytes);
+        self.work_done.fetch_add(bytes, Ordering::Relaxed);
         self.work_found.fetch_add(bytes, Ordering::Relaxed);
     }
 
@@ -89,7 +126,7 @@ impl RestoreStats {
     /// An object is done with; `bytes` of its body have not been counted yet.
     pub(crate) fn object_done(&self, bytes: u64, was_found: bool) {
         let work = bytes.saturating_add(OBJECT_WORK);
-        self.arrived(work);
+        self.work_done.fetch_add(work, Ordering::Relaxed);
         if was_found {
             self.work_found.fetch_add(work, Ordering::Relaxed);
         }
@@ -144,6 +181,7 @@ impl RestoreStats {
             links: restored.links,
             folders: restored.folders,
             bytes: self.bytes_moved.load(Ordering::Relaxed),
+            arrived_bytes: self.bytes_arrived.load(Ordering::Relaxed),
             files_bytes: restored.bytes,
             identical: restored.identical,
             failed: restored.failed.total + restored.already_there.total,
@@ -159,5 +197,42 @@ impl RestoreStats {
 
     fn lock(&self) -> parking_lot::MutexGuard<'_, Restored> {
         self.restored.lock()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched() -> (Arc<RestoreStats>, Arc<Mutex<Vec<Progress>>>) {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let to = seen.clone();
+        let report = move |event: Event<'_>| {
+            if let Event::Progress(progress) = event {
+                to.lock().push(progress);
+            }
+        };
+        (Arc::new(RestoreStats::new(Box::new(report))), seen)
+    }
+
+    #[test]
+    fn every_byte_is_told_of_as_it_comes_and_counts_once() {
+        let (stats, seen) = watched();
+        stats.expect(1, 1_000);
+        let mut first = stats.arriving();
+        first.add(300);
+        // The connection broke: it begins anew.
+        drop(first);
+        let mut second = stats.arriving();
+        second.add(400);
+        second.add(600);
+        let told = |of: fn(&Progress) -> u64| seen.lock().iter().map(of).collect::<Vec<_>>();
+        assert_eq!(told(|at| at.work_done), [300, 400, 1_000]);
+        assert_eq!(told(|at| at.arrived_bytes), [300, 700, 1_300]);
+        drop(second);
+        stats.object_done(1_000, false);
+        stats.note(|_| ());
+        let last = *seen.lock().last().unwrap();
+        assert_eq!(last.work_done, last.work_total);
     }
 }

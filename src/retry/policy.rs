@@ -12,7 +12,7 @@ pub(crate) mod circuit_breaker;
 pub(crate) mod shared;
 mod times;
 
-use crate::types::Class;
+use crate::types::{Class, Fault, FaultDetail};
 
 const SECOND_MS: u64 = 1_000;
 const MINUTE_MS: u64 = 60 * SECOND_MS;
@@ -51,6 +51,13 @@ const FILE: Backoff = Backoff {
     cap_ms: HOUR_MS,
 };
 
+/// A program lets a file go when it is closed, which is no change of the file that would
+/// wake anybody.
+const HELD: Backoff = Backoff {
+    cap_ms: 5 * MINUTE_MS,
+    ..FILE
+};
+
 /// It will not pass by itself; the hourly try finds out that somebody helped.
 const STUBBORN: Backoff = Backoff {
     first_ms: MINUTE_MS,
@@ -84,6 +91,14 @@ impl Backoff {
             Class::Changed | Class::Vanished => TRANSIENT,
             Class::Unreadable => FILE,
             Class::NotFound | Class::Refused | Class::Unstorable | Class::Damaged => STUBBORN,
+        }
+    }
+
+    /// How failures like that one are spaced.
+    pub fn of_fault(fault: &Fault) -> Self {
+        match fault.detail {
+            Some(FaultDetail::HeldByProgram) => HELD,
+            _ => Self::of(fault.class),
         }
     }
 
@@ -158,6 +173,15 @@ mod tests {
             }
         }
         assert_eq!(Backoff::of(Class::Denied).cap_ms, 15 * MINUTE_MS);
+    }
+
+    #[test]
+    fn a_file_that_a_program_holds_is_tried_again_every_few_minutes() {
+        let fault = Fault::new(Class::Unreadable, "read", "mail.pst", "sharing violation");
+        assert_eq!(Backoff::of_fault(&fault), Backoff::of(Class::Unreadable));
+        let held = Backoff::of_fault(&fault.detail(FaultDetail::HeldByProgram));
+        assert_eq!(held.first_ms, 10 * SECOND_MS);
+        assert_eq!(held.cap_ms, 5 * MINUTE_MS);
     }
 
     proptest! {

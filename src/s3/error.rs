@@ -6,6 +6,7 @@ use crate::aws::{Explained, hide_keys};
 use crate::types::{Class, Fault, FaultDetail, Operation, chain, clean, command};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use keepwatch_vault::{IN_USE, NOT_THERE};
 
 /// The bytes are in cold storage (S3 API, GetObject and RestoreObject).
 pub(super) const IN_ARCHIVE: &str = "InvalidObjectState";
@@ -69,6 +70,7 @@ where
     let fault = Fault::new(class, operation, subject, clean(&hide_keys(&detail))).hint(hint);
     let fault = match (class, code.as_str()) {
         (Class::Refused, IN_ARCHIVE | SOURCE_IN_ARCHIVE) => fault.detail(FaultDetail::ColdStorage),
+        (_, IN_USE) => fault.detail(FaultDetail::VaultInUse),
         _ => fault,
     };
     match &error {
@@ -307,6 +309,12 @@ fn remedy(class: Class, code: &str) -> String {
                 "correct its name (`bucket` in the configuration, or after --bucket), or create the bucket; `{}` tests it",
                 check()
             );
+        }
+        (_, IN_USE) => {
+            "one Keepwatch at a time writes to a vault: end the other one, or give this one a vault of its own"
+        }
+        (_, NOT_THERE) => {
+            "connect and mount the disk that it is on; Keepwatch goes on by itself then"
         }
         (Class::Full, _) => {
             "make room at the destination: a larger disk, a higher quota, or a lifecycle rule of the bucket that removes old versions; Keepwatch goes on by itself then"

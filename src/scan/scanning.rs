@@ -130,8 +130,12 @@ fn log_scan(source: &str, done: &ScanDone) {
 fn show_scan(status: &LiveStatus, done: &ScanDone) {
     let special = (done.special > 0).then(|| {
         format!(
-            "{} sockets, pipes or devices in the folder are left out: they have no content to back up",
-            done.special
+            "{} left out: sockets, pipes and devices have no content to back up",
+            text::counted(
+                done.special,
+                "special file",
+                ["in the folder is", "in the folder are"]
+            )
         )
     });
     status.warn("special", special);
@@ -141,8 +145,15 @@ fn show_scan(status: &LiveStatus, done: &ScanDone) {
     );
     let foreign = (done.foreign > 0).then(|| {
         format!(
-            "{} objects in the bucket were not written by Keepwatch and are left alone",
-            done.foreign
+            "{} left alone",
+            text::counted(
+                done.foreign,
+                "object",
+                [
+                    "in the bucket was not written by Keepwatch and is",
+                    "in the bucket were not written by Keepwatch and are",
+                ]
+            )
         )
     });
     if done.with_bucket {

@@ -154,18 +154,33 @@ impl SourceBreaker {
         });
     }
 
-    /// Whether to ask the source's bucket itself, as nothing waits that could:
-    /// then report to [`SourceBreaker::idle`].
+    /// Whether to ask the source's bucket itself, as nothing waits that could, or too
+    /// little to tell: then report to [`SourceBreaker::idle`].
     pub fn may_ask_idle(&self, now_ms: WallMs) -> bool {
-        self.with(|bucket| bucket.breaker.may_start(NO_PATH, now_ms) == MayStart::ProbeOnly)
+        self.with(|bucket| {
+            bucket.breaker.is_in_doubt(now_ms)
+                || bucket.breaker.may_start(NO_PATH, now_ms) == MayStart::ProbeOnly
+        })
+    }
+
+    /// The next path finds out now whether the source's bucket answers again.
+    pub fn probe_now(&self, now_ms: WallMs) {
+        self.with(|bucket| bucket.breaker.probe_now(now_ms));
+    }
+
+    /// Whether something may be sent to the source's bucket now, or is: it is no outage, or
+    /// one path finds out.
+    pub fn is_passing(&self, now_ms: WallMs) -> bool {
+        self.with(|bucket| bucket.breaker.is_passing(now_ms))
     }
 
     /// What the bucket answered while nothing waited for it.
     pub fn idle(&self, answer: Result<(), &Fault>, now_ms: WallMs) -> Option<Transition> {
         let random = fastrand::u64(..);
-        self.with(|bucket| match answer {
-            Ok(()) => bucket.breaker.idle(now_ms),
-            Err(fault) => bucket.breaker.failure(fault, NO_PATH, now_ms, random),
+        self.with(|bucket| match (answer, bucket.breaker.outage()) {
+            (Ok(()), _) => bucket.breaker.idle(now_ms),
+            (Err(fault), None) => bucket.breaker.unreachable(fault, now_ms, random),
+            (Err(fault), Some(_)) => bucket.breaker.failure(fault, NO_PATH, now_ms, random),
         })
     }
 

@@ -5,7 +5,7 @@ use super::sizes::SMALL_BYTES_MAX;
 use crate::files;
 use crate::files::{Opened, Pulse, ReadAttributes};
 use crate::os;
-use crate::os::boot_now;
+use crate::os::{Trouble, boot_now};
 use crate::types::{
     BootMs, Class, ContentHash, Fault, Fingerprint, Look, RelPath, SAMPLE_BYTES, Segment, WallMs,
     chain,
@@ -258,6 +258,9 @@ fn now() -> Duration {
 }
 
 pub(crate) fn read_fault(path: &RelPath, error: &std::io::Error) -> Fault {
+    if matches!(os::trouble(error), Trouble::Busy | Trouble::InCloud) {
+        return files::reading_fault(path, error);
+    }
     Fault::new(Class::Unreadable, "read", path.to_string(), chain(error)).hint(
         "check the disk and whether another program holds the file; Keepwatch tries again by itself",
     )

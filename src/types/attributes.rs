@@ -23,6 +23,13 @@ const DEFAULT_ACL: &str = "system.posix_acl_default";
 /// Where Samba keeps the rights that Windows computers see.
 const SAMBA_ACL: &str = "security.NTACL";
 
+/// The marks of a file on Windows, as words: hidden, system and the like.
+pub const WINDOWS_MARKS: &str = "windows.attributes";
+
+/// Who may do what with a file on Windows: owner, group and access list in its own
+/// language for them (SDDL). Kept of what has rights of its own, not of what inherits.
+pub const WINDOWS_RIGHTS: &str = "windows.sddl";
+
 /// What people and programs put down themselves.
 const USER: &str = "user.";
 
@@ -35,12 +42,12 @@ pub const TEXT_BYTES_MAX: usize = 256 * 1024;
 /// computer (`security.selinux`, `security.ima`, `trusted.*`) and those with which a
 /// program runs with more rights than whoever starts it (`security.capability`).
 pub fn is_kept(name: &str) -> bool {
-    name.starts_with(USER) || is_acl(name) || name == SAMBA_ACL
+    name.starts_with(USER) || is_acl(name) || name == SAMBA_ACL || name == WINDOWS_MARKS
 }
 
 /// Whether it says who may do what, and goes with the mode.
 pub fn is_acl(name: &str) -> bool {
-    name == ACL || name == DEFAULT_ACL
+    name == ACL || name == DEFAULT_ACL || name == WINDOWS_RIGHTS
 }
 
 /// Names and values, in the order of the names.
@@ -101,6 +108,15 @@ impl Attributes {
         let all = Self(all);
         // Another way to write it would be another set.
         (all.to_text() == text).then_some(all)
+    }
+
+    /// Those whose names are wanted.
+    pub fn only(&self, is_wanted: impl Fn(&str) -> bool) -> Self {
+        let all = self.0.iter().filter(|(name, _)| is_wanted(name));
+        Self(
+            all.map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        )
     }
 
     /// What tells this set from others; `None` for none.
@@ -234,6 +250,9 @@ mod tests {
             ("system.posix_acl_access", true),
             ("system.posix_acl_default", true),
             ("security.NTACL", true),
+            ("windows.attributes", true),
+            ("windows.sddl", true),
+            ("windows.other", false),
             ("security.capability", false),
             ("security.selinux", false),
             ("security.ima", false),

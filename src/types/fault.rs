@@ -13,8 +13,12 @@ pub enum FaultDetail {
     /// The disk that is written to is full, failing, read-only or gone: it refuses other
     /// files as well.
     DiskRefuses,
+    /// Another program keeps the file to itself, and lets it go at any moment.
+    HeldByProgram,
     /// The bytes of the version are in cold storage and must be thawed first.
     ColdStorage,
+    /// Another process writes to the vault.
+    VaultInUse,
     /// The database of the index is damaged.
     IndexDamaged,
     /// The database of the index does not answer.

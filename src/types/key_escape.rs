@@ -37,9 +37,23 @@ pub fn encode(bytes: &[u8]) -> String {
 /// The same without characters that a line for people cannot show as they are: a path in
 /// a command to copy. No key is written so, and [`decode`] reads both.
 pub fn encode_for_line(bytes: &[u8]) -> String {
+    encode_without(bytes, breaks_line)
+}
+
+/// The same without characters that a shell of Windows reads even within double quotes.
+pub fn encode_for_shells(bytes: &[u8]) -> String {
+    encode_without(bytes, |c| {
+        breaks_line(c) || matches!(c, '$' | '`' | '%' | '"' | '\u{201c}'..='\u{201e}')
+    })
+}
+
+fn encode_without(bytes: &[u8], is_left_out: impl Fn(char) -> bool) -> String {
     let mut out = String::new();
-    for c in encode(bytes).chars() {
-        if breaks_line(c) {
+    let encoded = encode(bytes);
+    for (at, c) in encoded.char_indices() {
+        let after = encoded.as_bytes().get(at + 1..at + 3);
+        let is_escape = c == '%' && after.is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+        if is_left_out(c) && !is_escape {
             for byte in c.encode_utf8(&mut [0; 4]).bytes() {
                 byte_escape::push(&mut out, '%', byte);
             }

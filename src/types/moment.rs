@@ -137,11 +137,19 @@ fn end_of(date: Date, zone: &TimeZone) -> Option<Moment> {
 }
 
 fn ago(text: &str, span: Span, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, Fatal> {
+    let is_ago = text.to_lowercase().ends_with("ago");
+    if span.is_zero() && is_ago {
+        return Ok(now);
+    }
     if !span.is_negative() {
+        let remedy = match is_ago {
+            true => EXAMPLES.to_owned(),
+            false => format!("write \"{} ago\"", excerpt(text)),
+        };
         return Err(refused(
             text,
             "a length of time alone is not a moment",
-            &format!("write \"{} ago\"", excerpt(text)),
+            &remedy,
         ));
     }
     now.to_zoned_datetime(zone.clone())
@@ -224,6 +232,8 @@ mod tests {
             ),
             ("2026-10-25T02:30:00+01:00", "2026-10-25T01:30:00Z", false),
             ("2 hours ago", "2026-11-23T10:00:00Z", false),
+            // Named after the bug: the remedy was to write "0 hours ago ago".
+            ("0 hours ago", "2026-11-23T12:00:00Z", false),
             ("30m ago", "2026-11-23T11:30:00Z", false),
             ("1h 30m ago", "2026-11-23T10:30:00Z", false),
             ("3 days ago", "2026-11-20T12:00:00Z", false),

@@ -84,7 +84,7 @@ impl Record {
             let own = |folder: &Fingerprint| (folder.mode, folder.owner, folder.ctime_ns);
             return then.kind == Kind::Folder && own(then) == own(found);
         }
-        then == found
+        then == found || is_kept_elsewhere(then, found)
     }
 
     /// It is of one version, whose content and metadata S3 lets nobody change. A
@@ -96,5 +96,80 @@ impl Record {
     /// See [`Record::distrusted`].
     pub fn is_distrusted(&self) -> bool {
         self.content.is_none() && self.stored_at_ms == Self::DISTRUSTED_AT_MS
+    }
+}
+
+/// A file whose content is in a cloud alone has no time of change that counts (see
+/// `os`): it is the one that was stored when all else agrees.
+fn is_kept_elsewhere(then: &Fingerprint, found: &Fingerprint) -> bool {
+    let is_same_file = then.inode == 0 || then.inode == found.inode;
+    found.kind == Kind::File && found.ctime_ns == 0 && is_same_file && then.has_same_meta(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_went_into_the_cloud_is_still_the_one_that_was_stored() {
+        let then = Fingerprint {
+            size_bytes: 5,
+            mtime_ns: 1_000,
+            ctime_ns: 2_000,
+            inode: 7,
+            mode: 0o644,
+            ..Fingerprint::UNSEEN
+        };
+        let stored = Record {
+            content: Some(ContentHash::of(b"x")),
+            ..Record::unverified(then)
+        };
+        let unknown_id = Record {
+            fingerprint: Fingerprint { inode: 0, ..then },
+            ..stored.clone()
+        };
+        let in_cloud = Fingerprint {
+            ctime_ns: 0,
+            ..then
+        };
+        for (record, found, want) in [
+            (&stored, in_cloud, true),
+            (&unknown_id, in_cloud, true),
+            (&unknown_id, then, false),
+            (
+                &stored,
+                Fingerprint {
+                    ctime_ns: 2_001,
+                    ..then
+                },
+                false,
+            ),
+            (
+                &stored,
+                Fingerprint {
+                    mtime_ns: 1_001,
+                    ..in_cloud
+                },
+                false,
+            ),
+            (
+                &stored,
+                Fingerprint {
+                    size_bytes: 6,
+                    ..in_cloud
+                },
+                false,
+            ),
+            (
+                &stored,
+                Fingerprint {
+                    inode: 8,
+                    ..in_cloud
+                },
+                false,
+            ),
+        ] {
+            assert_eq!(record.is_as_stored(&found), want, "{found:?}");
+        }
     }
 }

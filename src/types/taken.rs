@@ -39,7 +39,7 @@ impl Taken {
             Reading::Key => format!(
                 "\"{text}\" is taken as a name in the form that the bucket has it; no file or folder is called exactly so"
             ),
-            Reading::Alike if self.path.as_deref() == Some("") => format!(
+            Reading::Alike if self.path.as_deref() == Some(".") => format!(
                 "\"{text}\" is not inside it: it is taken as the name of the source's own folder, with all that is in it"
             ),
             Reading::Alike => format!(

@@ -24,8 +24,27 @@ pub fn number(value: u64) -> String {
 
 /// `1 file`, `12,345 files`.
 pub fn amount(value: u64, noun: &str) -> String {
-    let plural = if value == 1 { "" } else { "s" };
+    let plural = match value {
+        1 => "",
+        _ if noun.ends_with("ch") => "es",
+        _ => "s",
+    };
     format!("{} {noun}{plural}", number(value))
+}
+
+/// The text as XML has it, between tags and in quotes.
+pub(crate) fn xml(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+/// `1 file is`, `12,345 files are`: a count with the verb that goes with it, the first for
+/// one and the second for all others.
+pub fn counted(value: u64, noun: &str, [one, many]: [&str; 2]) -> String {
+    let verb = if value == 1 { one } else { many };
+    format!("{} {verb}", amount(value, noun))
 }
 
 /// `512 bytes`, `1.2 GB` (powers of 1,000, as disks are sold).
@@ -172,6 +191,9 @@ mod tests {
             assert_eq!(number(value), expected);
         }
         assert_eq!(amount(1, "file"), "1 file");
+        assert_eq!(counted(1, "file", ["is", "are"]), "1 file is");
+        assert_eq!(counted(0, "file", ["is", "are"]), "0 files are");
+        assert_eq!(amount(2, "watch"), "2 watches");
         for (bytes, expected) in [
             (0, "0 bytes"),
             (1, "1 byte"),

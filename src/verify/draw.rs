@@ -64,8 +64,8 @@ impl<T> Draw<T> {
             Deep::No => return Drawn::No,
             Deep::All => return Drawn::Now,
             Deep::Share(millionths) => {
-                let is_in = lot(self.seed, key, version_id) % MILLION < u64::from(millionths);
-                return if is_in { Drawn::Now } else { Drawn::No };
+                let lot = lot(self.seed, key, version_id) % MILLION;
+                return self.by_share(lot, millionths, bytes, item);
             }
             Deep::Files(files) => (files.min(DRAWN_MAX), u64::MAX),
             Deep::Bytes(bytes) => (DRAWN_MAX, bytes),
@@ -83,6 +83,28 @@ impl<T> Draw<T> {
                 break;
             };
             self.bytes -= bytes;
+        }
+        Drawn::No
+    }
+
+    /// By its own lot alone; the nearest to be drawn is kept until one is. A sample of nothing
+    /// would say that all is well.
+    fn by_share(
+        &mut self,
+        lot: u64,
+        millionths: u32,
+        bytes: u64,
+        item: impl FnOnce() -> T,
+    ) -> Drawn {
+        if lot < u64::from(millionths) {
+            self.number += 1;
+            self.lots.clear();
+            return Drawn::Now;
+        }
+        let is_nearest = |(nearest, _): &(u64, u64)| lot < *nearest;
+        if self.number == 0 && self.lots.keys().next().is_none_or(is_nearest) {
+            self.lots.clear();
+            self.lots.insert((lot, 0), (bytes, item()));
         }
         Drawn::No
     }
@@ -121,7 +143,8 @@ mod tests {
             (Deep::No, 0, 0),
             (Deep::All, 1_000, 1_000),
             (Deep::Share(100_000), 60, 140),
-            (Deep::Share(0), 0, 0),
+            // The nearest to be drawn: never nothing.
+            (Deep::Share(1), 1, 1),
             (Deep::Share(1_000_000), 1_000, 1_000),
             (Deep::Files(7), 7, 7),
             (Deep::Bytes(105), 10, 10),

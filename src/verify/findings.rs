@@ -49,11 +49,14 @@ impl Deep {
                 .parse::<f64>()
                 .ok()
                 .filter(|share| (0.0..=100.0).contains(share))
-                .map(|share| Self::Share((share / 100.0 * MILLION).round() as u32)),
+                .map(|share| Self::Share((share / 100.0 * MILLION).round() as u32))
+                .filter(|share| *share != Self::Share(0)),
             None => match plain.parse::<usize>() {
-                Ok(files) if files <= DRAWN_MAX => Some(Self::Files(files)),
+                Ok(files) if (1..=DRAWN_MAX).contains(&files) => Some(Self::Files(files)),
                 Ok(_) => None,
-                Err(_) => parse_bytes(plain).map(Self::Bytes),
+                Err(_) => parse_bytes(plain)
+                    .filter(|bytes| *bytes > 0)
+                    .map(Self::Bytes),
             },
         };
         parsed.ok_or_else(|| {
@@ -338,6 +341,10 @@ mod tests {
             (true, Some("2 GB"), Some(Deep::Bytes(2_000_000_000))),
             (true, Some("101%"), None),
             (true, Some("-1"), None),
+            (true, Some("0"), None),
+            (true, Some("0%"), None),
+            (true, Some("0.00000001%"), None),
+            (true, Some("0 MB"), None),
             (true, Some("99999999"), None),
             (true, Some("some"), None),
         ] {

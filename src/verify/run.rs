@@ -9,7 +9,7 @@ use super::judge::Wrong;
 use super::outcome::{CheckOutcome, VersionCheck};
 use super::request::{VerifyEvent, VerifyRequest};
 use crate::history::word_for;
-use crate::jobs::{JobRunner, Limits, Site, until_asked};
+use crate::jobs::{Failure, JobRunner, Limits, Site, until_asked};
 use crate::retry::Stop;
 use crate::s3::Store;
 use crate::types::{Fatal, Fault, id_text};
@@ -138,6 +138,8 @@ impl<'a> Run<'a> {
                 self.look_again(0).await?;
             }
         }
+        self.jobs.over()?;
+        self.note();
         if request.only.is_none() && request.selector.is_everything() {
             Box::pin(self.manifests()).await?;
         }
@@ -202,10 +204,13 @@ impl<'a> Run<'a> {
     }
 
     async fn take_in(&mut self) -> Result<(), Fatal> {
-        match self.jobs.ended().await? {
-            Some(((), Ok(outcome))) => self.write_down(outcome),
-            Some(((), Err(fault))) => self.failed(fault).await?,
-            None => {}
+        let Some(((), done)) = self.jobs.ended().await? else {
+            return Ok(());
+        };
+        self.note();
+        match done {
+            Ok(outcome) => self.write_down(outcome),
+            Err(failure) => self.failed_job(failure).await?,
         }
         Ok(())
     }
@@ -243,11 +248,23 @@ impl<'a> Run<'a> {
         self.result.found(finding);
     }
 
-    /// Whether it is one object's trouble or ends the run.
+    /// The failure of what was done without a job.
     pub(crate) async fn failed(&mut self, fault: Fault) -> Result<(), Fatal> {
-        let result = &mut self.result;
-        self.jobs
-            .failed(fault, |fault| result.not_looked(fault))
-            .await
+        let failure = self.jobs.failure(fault);
+        self.failed_job(failure).await
+    }
+
+    /// Whether it is one object's trouble or ends the run.
+    async fn failed_job(&mut self, failure: Failure) -> Result<(), Fatal> {
+        let ended = self.jobs.failed(failure).await;
+        self.note();
+        ended
+    }
+
+    /// Write down the failures that are certain by now.
+    fn note(&mut self) {
+        for fault in self.jobs.take_noted() {
+            self.result.not_looked(fault);
+        }
     }
 }

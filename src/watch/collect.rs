@@ -13,6 +13,7 @@ use crate::os::Found;
 use crate::os::blocking::blocking;
 use crate::source::{FileId, RunSignals, SourceRuntime, Sources};
 use crate::types::{Fault, Kind, RelKey, RelPath, WallMs};
+use crate::watchdog::{LoopPulse, Outside, TURN};
 use crate::work::Hint;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +24,6 @@ const BATCH: usize = 256;
 
 /// How long to wait after a look that failed as a whole.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
-
-/// How long to sleep when nothing waits.
-const IDLE: Duration = Duration::from_secs(3600);
 
 /// After a request to stop, so long without a change is enough: a program that still writes
 /// makes a change within it.
@@ -62,6 +60,8 @@ pub struct Collector {
     pub signals: RunSignals,
     /// How long a path must be quiet, and how many may wait.
     pub limits: Limits,
+    /// Its sign of life.
+    pub pulse: LoopPulse,
 }
 
 impl Collector {
@@ -75,8 +75,10 @@ impl Collector {
         );
         let mut ending = own.signals.ending();
         loop {
-            let wait = debouncer.next_due_ms().map_or(IDLE, |due| {
-                Duration::from_millis(u64::try_from(due - own.clock.monotonic_ms()).unwrap_or(0))
+            own.pulse.turn();
+            let wait = debouncer.next_due_ms().map_or(TURN, |due| {
+                let due_ms = u64::try_from(due - own.clock.monotonic_ms()).unwrap_or(0);
+                Duration::from_millis(due_ms).min(TURN)
             });
             tokio::select! {
                 hint = hints.recv() => {
@@ -92,7 +94,8 @@ impl Collector {
                 Ok(()) = ending.changed() => debouncer.hurry(ENDING_QUIET_MS),
                 _ = stop.changed() => return,
             }
-            own.release(&mut debouncer).await;
+            let release = own.release(&mut debouncer);
+            own.pulse.outside(Outside::Source, release).await;
         }
     }
 
@@ -184,6 +187,9 @@ impl Collector {
         let (source, index) = (&self.source, &self.index);
         let stood = files::stat_found(&source.config.path, path)?;
         let found = stood.map(|stood| stood.fingerprint);
+        if found.is_some() {
+            source.guard.note_came();
+        }
         let is_folder = found.is_some_and(|f| f.kind == Kind::Folder);
         let known_below = || {
             let below = RelKey::of_folder(path);

@@ -6,6 +6,12 @@
 //! that (or an abandoned call) comes back the source goes on by itself. Invariants:
 //! nothing of a stalled source is taken for gone; abandoned threads are counted and
 //! bounded per source.
+//!
+//! `loops` says whether the daemon's own loops still turn, for a service manager's watchdog.
+
+mod loops;
+
+pub use loops::{INDEX_WAIT_MAX, LoopPulse, Loops, Outside, STUCK_AFTER, TURN, Turning};
 
 use crate::clock::Clock;
 use crate::files;

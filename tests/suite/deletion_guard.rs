@@ -3,10 +3,18 @@
 mod encrypted;
 mod events;
 mod exact;
+// Mounts disks, in a namespace.
+#[cfg(target_os = "linux")]
+mod mounts;
+// Plays other accounts.
+#[cfg(unix)]
 mod reader;
 mod roots;
+// Starts Python, and the servers that it has.
+#[cfg(unix)]
 mod told;
 
+use crate::harness::os::shell;
 use crate::harness::{
     Rig, digest_files, finish, history, in_bucket, on_disk, program, until, write_config,
 };
@@ -55,8 +63,7 @@ fn run_line(line: &str) {
         .parent()
         .unwrap();
     let output = finish(
-        std::process::Command::new("/bin/sh")
-            .args(["-c", line.trim()])
+        shell(line)
             .env("PATH", program_dir)
             .env_remove("KEEPWATCH_CONFIG"),
     );
@@ -75,7 +82,7 @@ fn restore_as_told(told: &str) -> Tree {
         .next()
         .unwrap()
         .trim()
-        .trim_matches('\'');
+        .trim_matches(['\'', '"']);
     let to = std::path::Path::new(to);
     if to.exists() {
         // By the same alert before.

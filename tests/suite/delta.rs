@@ -7,6 +7,8 @@ pub mod gateway;
 mod left_out;
 mod lies;
 mod line;
+// Starts Python, and the servers that it has.
+#[cfg(unix)]
 mod moto;
 
 use crate::errors::{config, indexed, start_on};

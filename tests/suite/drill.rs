@@ -1,6 +1,7 @@
 //! The daily restore drill: what it restores, what it finds, whom it tells.
 
 use crate::harness;
+use crate::harness::os::symlink;
 use crate::harness::{BUCKET, Fate, Faults, Rig, at_rest, digest_files, until};
 use crate::raw;
 use keepwatch::daemon::Daemon;
@@ -41,7 +42,7 @@ async fn files_links_and_folders_older_and_deleted_ones_come_back_and_nothing_is
     rig.write("deep/er/x", "x");
     rig.write("gone.txt", "soon gone");
     fs::create_dir(rig.path("empty")).unwrap();
-    std::os::unix::fs::symlink("a.txt", rig.path("link")).unwrap();
+    symlink("a.txt", rig.path("link"));
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
     rig.write("a.txt", "two, and longer");

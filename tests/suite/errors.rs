@@ -6,13 +6,23 @@
 //! seconds; nothing waits for a length of time, only for things to be so.
 
 mod alerts;
+// Limits the size of files of a process.
+#[cfg(target_os = "linux")]
 mod disk_full;
+// A drive that hangs: FUSE.
+#[cfg(target_os = "linux")]
 mod hung;
 mod killed;
 mod leftovers;
+// Names that are no text.
+#[cfg(unix)]
 mod names;
+// Folders without the right to look.
+#[cfg(unix)]
 mod no_look;
 mod no_room;
+// Rights, devices and sockets.
+#[cfg(unix)]
 mod one_path;
 mod outage;
 mod pace;

@@ -1,6 +1,7 @@
 //! What `status` counts is what is there: files and their size, after every kind of
 //! change, in any order.
 
+use crate::harness::os::symlink;
 use crate::harness::{Rig, at_rest, until};
 use keepwatch::control::{Line, Request, ask};
 use std::fs;
@@ -67,7 +68,7 @@ fn change(rig: &Rig, random: &mut fastrand::Rng, number: usize) {
         }
         _ => {
             let link = rig.path(&format!("link{number}"));
-            std::os::unix::fs::symlink(format!("{folder}/x"), link).unwrap();
+            symlink(format!("{folder}/x"), link);
         }
     }
 }

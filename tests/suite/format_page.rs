@@ -1,8 +1,9 @@
 //! docs/FORMAT.md: its lines, as they stand there, run with the real AWS CLI
 //! against a served vault that Keepwatch has backed up into.
 
+use crate::harness::served::Served;
 use crate::harness::{Rig, finish, program};
-use crate::pages::{Served, blocks, program_folder, shell, well};
+use crate::pages::{blocks, program_folder, shell, well};
 use crate::python::venv_python;
 use crate::raw::client;
 use jiff::Timestamp;

@@ -4,6 +4,15 @@
 //!
 //! No test sleeps and hopes: [`until`] waits for a condition, within a bound.
 
+#[cfg(windows)]
+mod console;
+#[cfg(windows)]
+mod halt;
+pub mod os;
+pub mod ran;
+pub mod served;
+pub mod tree;
+
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
@@ -23,16 +32,15 @@ use keepwatch::types::{Kind, RelKey, WallMs};
 use keepwatch_vault::Vault;
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long any condition may take to come true. Far beyond what is expected:
-/// the machine may be busy; a test that needs it all has failed anyway.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// the machine may be busy; a test that needs it all has failed anyway. Where the
+/// program is for Windows each start of it goes through wine's one server.
+pub const PATIENCE: Duration = Duration::from_secs(if cfg!(windows) { 180 } else { 60 });
 
 /// Debounce in tests: short, but long enough that a settle timer is needed.
 pub const DEBOUNCE_MS: u64 = 300;
@@ -97,7 +105,7 @@ impl Rig {
         let defaults = Defaults {
             state_dir: self.state_dir(),
             log_dir: self.dir.path().join("log"),
-            home_dir: None,
+            home: keepwatch::types::Home::Nowhere,
             computer_time_zone: jiff::tz::TimeZone::UTC,
         };
         let mut config = Config::trial(&self.root(), &self.vault_dir(), &defaults).unwrap();
@@ -225,7 +233,10 @@ pub fn on_disk(root: &Path) -> BTreeMap<String, Thing> {
                 continue;
             } else if meta.is_symlink() {
                 let target = fs::read_link(&path).unwrap();
-                (Kind::Symlink, target.as_os_str().as_bytes().to_vec())
+                (
+                    Kind::Symlink,
+                    keepwatch::os::bytes_of_name(target.as_os_str()),
+                )
             } else if meta.is_file() {
                 let Ok(bytes) = fs::read(&path) else { continue };
                 (Kind::File, bytes)
@@ -236,14 +247,14 @@ pub fn on_disk(root: &Path) -> BTreeMap<String, Thing> {
             let key = RelKey::of_file(&rel(root, &path)).as_str().to_owned();
             let thing = Thing {
                 kind,
-                mode: meta.mode() & 0o7777,
+                mode: os::mode_of(&meta),
                 hash: hash(&bytes),
             };
             out.insert(key, thing);
         }
         if is_empty && folder != root {
             let key = RelKey::of_folder(&rel(root, &folder)).as_str().to_owned();
-            let mode = fs::metadata(&folder).map_or(0, |m| m.mode() & 0o7777);
+            let mode = fs::metadata(&folder).map_or(0, |meta| os::mode_of(&meta));
             let thing = Thing {
                 kind: Kind::Folder,
                 mode,
@@ -568,6 +579,7 @@ impl Running {
     /// The same with a command of one's own.
     pub async fn start_as(mut command: Command, config: &Path) -> Self {
         command.stdout(Stdio::null()).stderr(Stdio::null());
+        os::can_be_told(&mut command);
         let mut running = Self {
             child: command.spawn().unwrap(),
             config: config.to_owned(),
@@ -606,10 +618,9 @@ impl Running {
         self.child.wait().unwrap();
     }
 
-    /// SIGTERM, and its exit code.
+    /// Ask it to end, as its system does, and its exit code.
     pub fn stop(mut self) -> Option<i32> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        os::tell_to_stop(&self.child);
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -662,6 +673,6 @@ pub fn write_config(rig: &Rig, more: &str) -> PathBuf {
         "[vault]\npath = \"vault\"\n\n[[source]]\nname = \"{BUCKET}\"\npath = \"{BUCKET}\"\nbucket = \"{BUCKET}\"\ncompress = [\"*.csv\"]\nversions_per_hour_max = 0\n\n[state]\ndir = \"state\"\n\n[log]\ndir = \"log\"\n\n[limits]\ndebounce_ms = {DEBOUNCE_MS}\ndebounce_max_ms = 2000\n\n{more}"
     );
     fs::write(&file, text).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    os::set_mode(&file, 0o600);
     file
 }

@@ -3,14 +3,15 @@
 //! everything else comes back.
 //!
 //! Objects that lie are put into a vault; servers that lie stand between the
-//! SDK and the vault ([`Lies`]) or are sockets of their own ([`Server`]).
+//! SDK and the vault ([`Lies`]) or are sockets of their own (`memory/server.rs`).
 
 mod adoption;
 mod listings;
+// Limits a process's memory, and reads what it has used from /proc.
+#[cfg(target_os = "linux")]
 mod memory;
 mod objects;
 
-use crate::harness::program;
 use crate::restore::bench::{BUCKET, Bench};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
@@ -22,13 +23,8 @@ use aws_smithy_types::body::SdkBody;
 use keepwatch::s3::Store;
 use keepwatch_vault::VaultConnector;
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 /// What a server says instead of the vault; `None` lets the request pass.
 type Tell = dyn Fn(&HttpRequest) -> Option<HttpResponse> + Send + Sync;
@@ -183,141 +179,5 @@ pub async fn true_line(bench: &Bench, key: &str) -> Line {
     Line {
         bytes: version.stored_bytes.try_into().unwrap(),
         ..line(key, keepwatch::types::id_text(&version.version_id))
-    }
-}
-
-/// How a lying server answers: the request's first line, and where to write to.
-type Serve = dyn Fn(&str, &mut TcpStream) -> std::io::Result<()> + Send + Sync;
-
-/// A socket of this computer that answers as it likes, each connection once.
-pub struct Server {
-    pub address: SocketAddr,
-}
-
-impl Server {
-    /// Runs until the test process ends; each connection has a thread.
-    pub fn start(
-        serve: impl Fn(&str, &mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static,
-    ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let serve: Arc<Serve> = Arc::new(serve);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (Ok(mut stream), serve) = (stream, Arc::clone(&serve)) else {
-                    continue;
-                };
-                std::thread::spawn(move || {
-                    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-                    let Some(Ok(first)) = lines.next() else {
-                        return;
-                    };
-                    while lines.next().is_some_and(|l| l.is_ok_and(|l| !l.is_empty())) {}
-                    // A client that has had enough hangs up.
-                    let _ = serve(&first, &mut stream);
-                });
-            }
-        });
-        Self { address }
-    }
-
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-}
-
-/// A whole answer of a known length.
-pub fn say(stream: &mut TcpStream, headers: &str, body: &[u8]) -> std::io::Result<()> {
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(body)
-}
-
-/// The head of an answer whose end is the connection's end.
-pub fn say_without_end(stream: &mut TcpStream, status: &str, headers: &str) -> std::io::Result<()> {
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\nconnection: close\r\n{headers}\r\n"
-    )
-}
-
-/// How the real program ended.
-pub struct Ended {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-    /// The most memory it ever held, as the kernel counted (`VmHWM`).
-    pub peak_bytes: u64,
-    pub took: Duration,
-}
-
-/// The address space that a run may have: far more than it needs, far less
-/// than what it is offered. Threads' stacks and malloc's arenas count too.
-const ADDRESS_SPACE_KIB: u64 = 6 * 1024 * 1024;
-
-/// How long a run may take; the machine may be busy.
-const RUN_PATIENCE: Duration = Duration::from_secs(180);
-
-/// Run the real program, with its memory watched and bounded.
-pub fn watched(arguments: &[&str]) -> Ended {
-    let real = program();
-    let mut shell = Command::new("sh");
-    for (name, value) in real.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    shell
-        .arg("-c")
-        .arg(format!("ulimit -v {ADDRESS_SPACE_KIB}; exec \"$0\" \"$@\""))
-        .arg(real.get_program())
-        .args(arguments)
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let began = Instant::now();
-    let mut child = shell.spawn().unwrap();
-    let read = |mut from: Box<dyn std::io::Read + Send>| {
-        std::thread::spawn(move || {
-            let mut text = String::new();
-            from.read_to_string(&mut text).unwrap();
-            text
-        })
-    };
-    let stdout = read(Box::new(child.stdout.take().unwrap()));
-    let stderr = read(Box::new(child.stderr.take().unwrap()));
-    let status = Path::new("/proc")
-        .join(child.id().to_string())
-        .join("status");
-    let mut peak_bytes = 0;
-    let ended = loop {
-        if let Ok(text) = std::fs::read_to_string(&status) {
-            let kib = text
-                .lines()
-                .find_map(|line| line.strip_prefix("VmHWM:"))
-                .and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-            peak_bytes = kib.map_or(peak_bytes, |kib| peak_bytes.max(kib * 1024));
-        }
-        if let Some(ended) = child.try_wait().unwrap() {
-            break ended;
-        }
-        if began.elapsed() > RUN_PATIENCE {
-            child.kill().unwrap();
-            panic!("the program did not end: {}", stderr.join().unwrap());
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    };
-    Ended {
-        code: ended.code(),
-        stdout: stdout.join().unwrap(),
-        stderr: stderr.join().unwrap(),
-        peak_bytes,
-        took: began.elapsed(),
     }
 }

@@ -2,12 +2,12 @@
 
 mod held;
 
+use crate::harness::os::{OTHER_MODE, set_mode};
 use crate::harness::{BUCKET, Fate, Faults, Rig, history, in_bucket, on_disk, until};
 use crate::raw::marked;
 use keepwatch::daemon::Daemon;
 use keepwatch::s3::{At, Store};
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use tokio::sync::watch;
 
 /// Longer than any test: what is due comes when the test says so.
@@ -147,15 +147,12 @@ async fn a_deletion_that_comes_late_does_not_hide_the_file_that_came_after_it() 
 async fn a_copy_that_comes_late_does_not_bring_an_older_mode_back() {
     let scene = Scene::new();
     scene.rig.write("f.txt", "the same");
-    let chmod = |mode| {
-        let mode = fs::Permissions::from_mode(mode);
-        fs::set_permissions(scene.rig.path("f.txt"), mode).unwrap();
-    };
-    chmod(0o600);
+    let chmod = |mode| set_mode(scene.rig.path("f.txt"), mode);
+    chmod(0o640);
     let daemon = scene.start(HOUR_MS).await;
     scene.rig.until_equal(&daemon).await;
     scene.hold("PUT", "f.txt");
-    chmod(0o640);
+    chmod(OTHER_MODE);
     scene.rig.until_equal(&daemon).await;
     chmod(0o644);
     scene.rig.until_equal(&daemon).await;

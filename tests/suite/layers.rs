@@ -9,7 +9,7 @@ const FLOORS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["daemon"],
-    &["control"],
+    &["control", "service"],
     &["digest"],
     &["drill"],
     &["verify"],
@@ -38,11 +38,17 @@ const OWNED: &[(&str, &[&str])] = &[
     ("sled", &["index"]),
     ("notify", &["watch"]),
     ("notify_debouncer_full", &["watch"]),
+    ("anstream", &["cli"]),
+    ("anstyle", &["cli"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("indicatif", &["cli"]),
     ("console", &["cli"]),
+    ("supports_hyperlinks", &["cli"]),
     ("figment", &["config"]),
     ("ignore", &["files", "config"]),
+    ("windows_sys", &["os"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

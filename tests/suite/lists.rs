@@ -228,6 +228,8 @@ async fn a_restore_over_many_pages_is_complete_or_says_that_it_is_not() {
     let mut paths = Vec::new();
     for number in 0..240 {
         let name: Vec<u8> = match number % 6 {
+            // Windows holds no name that is no text.
+            0 if cfg!(windows) => format!("B\u{fc}ro/{number:03}\u{e9}").into_bytes(),
             0 => [
                 b"B\xfcro/".as_slice(),
                 format!("{number:03}\u{e9}").as_bytes(),

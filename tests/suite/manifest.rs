@@ -4,11 +4,14 @@
 pub mod clocks;
 mod damage;
 mod folders;
+// Reads what a process costs from /proc.
+#[cfg(target_os = "linux")]
 mod large;
 mod rebuilt;
 mod slow;
 
 use crate::harness;
+use crate::harness::os::{is_root, mode_of, set_mode, symlink};
 use crate::harness::{BUCKET, Fate, Faults, Rig};
 use crate::raw::client;
 use keepwatch::daemon::Daemon;
@@ -23,7 +26,6 @@ use keepwatch::status::ScanDone;
 use keepwatch::types::{Origin, WallMs};
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -102,11 +104,11 @@ pub async fn restored(rig: &Rig, store: &Store, at_ms: Option<WallMs>, to: &str)
 }
 
 pub fn chmod(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    set_mode(path, mode);
 }
 
 fn mode(path: &Path) -> u32 {
-    fs::metadata(path).unwrap().mode() & 0o7777
+    mode_of(&fs::metadata(path).unwrap())
 }
 
 /// A small office whose folders have modes of their own.
@@ -119,7 +121,7 @@ pub fn office(rig: &Rig) {
     rig.write("db/.keepwatch/manifests/mine.txt", "mine");
     rig.write(".keepwatch/mine.txt", "mine too");
     fs::create_dir(rig.path("empty")).unwrap();
-    std::os::unix::fs::symlink("private/y.pdf", rig.path("link")).unwrap();
+    symlink("private/y.pdf", rig.path("link"));
     chmod(&rig.path("empty"), 0o711);
     chmod(&rig.path("db"), 0o2775);
     chmod(&rig.path("private/deep"), 0o500);
@@ -204,10 +206,9 @@ async fn folders_come_back_with_their_own_modes() {
     ] {
         let (then, now) = (rig.path(name), out.join(name));
         // Without its owner the group's mark means nothing.
-        let is_root = rustix::process::geteuid().is_root();
-        let mask = if is_root { 0o7777 } else { 0o1777 };
+        let mask = if is_root() { 0o7777 } else { 0o1777 };
         assert_eq!(mode(&now) & mask, mode(&then) & mask, "{name}");
-        let times = [&then, &now].map(|path| fs::metadata(path).unwrap().mtime_nsec());
+        let times = [&then, &now].map(|path| fs::metadata(path).unwrap().modified().unwrap());
         assert_eq!(times[0], times[1], "{name}");
     }
     // A second run finds all of it there, and changes nothing.
@@ -389,8 +390,7 @@ async fn a_source_that_did_not_change_needs_no_other_manifest() {
     compared(2, "a file changed").await;
     compared(2, "unchanged since").await;
     // A folder has no object of its own: the manifest alone knows its mode.
-    let private = fs::Permissions::from_mode(0o700);
-    fs::set_permissions(rig.path("folder"), private).unwrap();
+    chmod(&rig.path("folder"), 0o700);
     compared(3, "a folder's mode changed").await;
     // Somebody has marked the last one as deleted: another takes its place.
     let last = listed(&store).await.pop().unwrap();

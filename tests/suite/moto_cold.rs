@@ -6,8 +6,9 @@
 //! that it is under way already (409 RestoreAlreadyInProgress), Glacier's speeds,
 //! and Intelligent-Tiering. `restore::cold` plays those.
 
+use crate::harness::ran::Ran;
 use crate::harness::{BUCKET, finish_within, program, until};
-use crate::moto_office::{Ran, S3_ALL, Site, environment};
+use crate::moto_office::{S3_ALL, Site, environment};
 use crate::python::Credentials;
 use std::fs;
 use std::path::PathBuf;

@@ -1,13 +1,14 @@
 //! A small office against an S3 and an SNS that check signatures and policies:
 //! backed up, restored, told of; and every refusal says what to do.
 
+use crate::harness::ran::Ran;
+use crate::harness::tree::{assert_same_tree, tree};
 use crate::harness::{BUCKET, DEBOUNCE_MS, Rig, Running, finish, program, until};
-use crate::office::{Clerk, assert_same_tree, seed, tree};
+use crate::office::{Clerk, seed};
 use crate::python::{Credentials, Moto, Topic};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Output;
 
 /// What docs/OPERATIONS.md asks for, less what a test takes away.
 pub const S3_ALL: [&str; 9] = [
@@ -93,32 +94,6 @@ pub fn environment(keys: &Credentials) -> [(&str, &str); 3] {
         ("AWS_SECRET_ACCESS_KEY", &keys.secret_key),
         ("AWS_REGION", "us-east-1"),
     ]
-}
-
-/// A command that has ended.
-pub struct Ran {
-    pub code: Option<i32>,
-    /// Both of its outputs.
-    pub text: String,
-}
-
-impl Ran {
-    pub fn of(output: &Output) -> Self {
-        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text += &String::from_utf8_lossy(&output.stderr);
-        Self {
-            code: output.status.code(),
-            text,
-        }
-    }
-
-    #[track_caller]
-    pub fn check(&self, code: i32, words: &[&str]) {
-        assert_eq!(self.code, Some(code), "{}", self.text);
-        for word in words {
-            assert!(self.text.contains(word), "{word}: {}", self.text);
-        }
-    }
 }
 
 fn write_config(rig: &Rig, moto: &Moto, topic: &Topic) -> PathBuf {

@@ -1,13 +1,11 @@
 //! Running the lines of the documentation, as they stand there.
 
 use crate::harness::finish_within;
+use crate::harness::served::{ACCESS_KEY, SECRET_KEY};
 use crate::python::clean_environment;
-use keepwatch_vault::Vault;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
-use tokio::sync::oneshot;
 
 /// The blocks of a page that are marked with this language, in order.
 pub fn blocks(page: &str, language: &str) -> Vec<String> {
@@ -26,54 +24,9 @@ pub fn blocks(page: &str, language: &str) -> Vec<String> {
     found
 }
 
-/// A vault's folder, served over HTTP until this is dropped.
-pub struct Served {
-    pub url: String,
-    stop: Option<oneshot::Sender<()>>,
-    task: Option<std::thread::JoinHandle<()>>,
-}
-
 /// A block of lines starts the AWS CLI a dozen times, which takes seconds each on
 /// a busy machine.
 const LINES_MAX: Duration = Duration::from_secs(5 * 60);
-
-pub const ACCESS_KEY: &str = "KEYOFTHEBUCKET";
-pub const SECRET_KEY: &str = "itssecret";
-
-impl Served {
-    pub fn start(folder: &Path) -> Self {
-        let vault = Vault::open(folder).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let (stop, stopped) = oneshot::channel::<()>();
-        let task = std::thread::spawn(move || {
-            let keys = (ACCESS_KEY.to_owned(), SECRET_KEY.to_owned());
-            let serving = vault.serve(listener, keys, async {
-                // Dropped counts as told.
-                let _ = stopped.await;
-            });
-            let runtime = tokio::runtime::Runtime::new().unwrap();
-            runtime.block_on(serving).unwrap();
-        });
-        Self {
-            url,
-            stop: Some(stop),
-            task: Some(task),
-        }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        if let Some(task) = self.task.take() {
-            let ended = task.join();
-            assert!(ended.is_ok() || std::thread::panicking());
-        }
-    }
-}
 
 /// Run lines with a shell in `folder`, as somebody who has the bucket's keys,
 /// these programs' folders first in PATH, and nothing else of ours.

@@ -45,3 +45,91 @@ fn the_readme_is_the_owners_and_says_what_there_is() {
     assert!(there.contains("twelve an hour"), "{there}");
     assert!(!there.contains("once a minute"), "{there}");
 }
+
+/// Named after the bug: the way on began with a compiler on every system.
+#[test]
+fn the_readme_installs_by_package_first_and_leads_each_system_on_its_way() {
+    let text = page("README.md");
+    let (owners, technicians) = text.split_once("## For the technician").unwrap();
+    let (install, _) = owners.split_once("## See it work").unwrap();
+    for package in [
+        "keepwatch_VERSION-1_amd64.deb",
+        "keepwatch-VERSION-1.x86_64.rpm",
+        "keepwatch-VERSION-x64.msi",
+        "keepwatch-VERSION-x86_64-linux.tar.gz",
+        "keepwatch-VERSION-x86_64-windows.zip",
+        "Homebrew",
+    ] {
+        assert!(install.contains(package), "{package}");
+    }
+    for words in ["no public place", "tested\nunder wine", "type-checked only"] {
+        let there = owners.contains(words) || owners.contains(&words.replace('\n', " "));
+        assert!(there, "it is not said honestly: {words}");
+    }
+    assert!(technicians.contains("packaging/build"));
+    for system in ["linux", "windows", "macos"] {
+        assert!(
+            install.contains(&format!("(docs/OPERATIONS.md#on-{system})")),
+            "{system}"
+        );
+    }
+}
+
+/// Each system's section has all that somebody on it looks for, and only its own places.
+#[test]
+fn every_system_finds_its_own_way_through_operations() {
+    let text = page("docs/OPERATIONS.md");
+    let section = |title: &str| {
+        let (_, rest) = text.split_once(&format!("\n## {title}\n")).unwrap();
+        rest.split("\n## ").next().unwrap().to_owned()
+    };
+    for (title, places, of_others) in [
+        (
+            "On Linux",
+            [
+                "/etc/keepwatch/keepwatch.toml",
+                "/var/lib/keepwatch",
+                "/var/log/keepwatch",
+            ],
+            ["ProgramData", "/Library/"],
+        ),
+        (
+            "On Windows",
+            [
+                "C:\\ProgramData\\Keepwatch\\keepwatch.toml",
+                "%LOCALAPPDATA%",
+                "event log",
+            ],
+            ["sudo", "/etc/"],
+        ),
+        (
+            "On macOS",
+            [
+                "/Library/Application Support/Keepwatch/keepwatch.toml",
+                "/Library/Logs/Keepwatch",
+                "Full Disk Access",
+            ],
+            ["journalctl", "ProgramData"],
+        ),
+    ] {
+        let section = section(title);
+        for row in ["| install |", "| configuration |", "| keys |", "| shell |"] {
+            assert!(section.contains(row), "{title}: {row}");
+        }
+        for command in [
+            "keepwatch check",
+            "service install",
+            "service start",
+            "service status",
+            "keepwatch status",
+        ] {
+            assert!(section.contains(command), "{title}: {command}");
+        }
+        for place in places {
+            assert!(section.contains(place), "{title}: {place}");
+        }
+        for other in of_others {
+            assert!(!section.contains(other), "{title}: {other}");
+        }
+    }
+}

@@ -2,8 +2,9 @@
 //! one that was backed up: one configuration, no folder in another, nothing lost of
 //! where things are, and no new version of what is as it was.
 
+use crate::harness::served::Served;
 use crate::harness::{Thing, finish, on_disk, program};
-use crate::pages::{Served, blocks, program_folder, shell_as, well};
+use crate::pages::{blocks, program_folder, shell_as, well};
 use crate::raw::counts;
 use keepwatch::s3::Store;
 use keepwatch_vault::Vault;

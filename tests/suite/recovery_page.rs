@@ -1,8 +1,9 @@
 //! docs/RECOVERY.md: its five commands, as they stand there, bring back an
 //! office onto a computer that knows nothing, and go on from there.
 
+use crate::harness::served::Served;
 use crate::harness::{Thing, finish, on_disk, program};
-use crate::pages::{Served, blocks, program_folder, shell, well};
+use crate::pages::{blocks, program_folder, shell, well};
 use crate::raw::counts;
 use keepwatch::s3::Store;
 use keepwatch_vault::Vault;
@@ -164,7 +165,7 @@ async fn follow(sources: &[(&'static str, &'static str)]) {
     );
     let text = fs::read_to_string(&config).unwrap();
     assert!(
-        !text.contains(crate::pages::SECRET_KEY) && text.contains("\"*.tmp\""),
+        !text.contains(crate::harness::served::SECRET_KEY) && text.contains("\"*.tmp\""),
         "{text}"
     );
 }

@@ -4,6 +4,7 @@
 mod pinned;
 mod wire;
 
+use crate::harness::os::{OTHER_MODE, set_mode};
 use crate::harness::{BUCKET, Rig, Thing, finish, history, on_disk, program, until};
 use crate::raw::client;
 use keepwatch::daemon::Daemon;
@@ -11,7 +12,6 @@ use keepwatch::status::Event;
 use keepwatch::types::{ContentHash, RelKey};
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 use wire::{Copies, Wire};
@@ -113,18 +113,23 @@ async fn a_file_that_is_renamed_moved_and_edited_back_sends_nothing() {
     office.only_copies(1).await;
     office.rename("Plan 2026.txt", "b/Plan 2026.txt");
     office.only_copies(1).await;
-    // Case alone.
-    office.rename("b/Plan 2026.txt", "b/PLAN 2026.txt");
-    office.only_copies(1).await;
-    assert_eq!(office.saved_bytes() - saved, 3 * 40 * 1024);
+    assert_eq!(office.saved_bytes() - saved, 2 * 40 * 1024);
     // What it was an hour ago is in the bucket, too.
-    office.rig.write("b/PLAN 2026.txt", text("draft", 41));
+    office.rig.write("b/Plan 2026.txt", text("draft", 41));
     assert_eq!(office.sent().await, (41 * 1024, 1, 0));
-    office.rig.write("b/PLAN 2026.txt", text("plan", 40));
+    office.rig.write("b/Plan 2026.txt", text("plan", 40));
     office.only_copies(1).await;
     let store = office.rig.store();
     let versions = history(&store, "plan.txt").await;
     assert_eq!(versions, [None, Some(text("plan", 40))]);
+    office.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_changes_in_its_capital_letters_alone_sends_nothing() {
+    let office = Office::with(&[("Plan 2026.txt", text("plan", 40))]).await;
+    office.rename("Plan 2026.txt", "PLAN 2026.txt");
+    office.only_copies(1).await;
     office.end().await;
 }
 
@@ -178,8 +183,7 @@ async fn a_file_whose_stored_version_is_damaged_is_sent_under_its_new_name() {
         let stored = history(&store, "b.doc").await;
         assert!(stored == [Some(content.clone())], "{kilobytes} KB");
         // Its own metadata cannot be copied either: that mends it.
-        let mode = fs::Permissions::from_mode(0o600);
-        fs::set_permissions(office.rig.path("a.doc"), mode).unwrap();
+        set_mode(office.rig.path("a.doc"), OTHER_MODE);
         office.end().await;
     }
 }
@@ -226,9 +230,9 @@ async fn touching_and_changing_the_mode_send_nothing() {
     let office = Office::with(&[("a.doc", text("a", 30)), ("list.csv", text("l", 30))]).await;
     for name in ["a.doc", "list.csv"] {
         let path = office.rig.path(name);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        office.only_copies(1).await;
         let file = fs::File::options().write(true).open(&path).unwrap();
+        set_mode(&path, OTHER_MODE);
+        office.only_copies(1).await;
         let then = SystemTime::now() - Duration::from_secs(86_400);
         file.set_modified(then).unwrap();
         let copies = &office.wire;

@@ -1,6 +1,8 @@
 //! Starting again: after a kill, after a lost index, beside another, and what
 //! commands find when the daemon runs and when it does not.
 
+// What it unpacks has links and modes.
+#[cfg(unix)]
 mod before;
 mod broken;
 mod commands;
@@ -9,9 +11,10 @@ mod last;
 mod reconcile;
 mod shortened;
 mod signals;
-mod stop;
+pub mod stop;
 mod upgrade;
 
+use crate::harness::os::symlink;
 use crate::harness::{BUCKET, Rig, at_rest, history, in_bucket, on_disk, scan_whole, until};
 use crate::raw::{counts, marked};
 use keepwatch::index::Opened;
@@ -58,7 +61,7 @@ async fn rebuilt_after(damage: fn(&Path), opened: fn(&Opened) -> bool) {
     for number in 0..60 {
         rig.write(&name(number), format!("{number};").repeat(50));
     }
-    std::os::unix::fs::symlink("d1/1.csv", rig.path("link")).unwrap();
+    symlink("d1/1.csv", rig.path("link"));
     fs::create_dir(rig.path("empty")).unwrap();
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;

@@ -2,15 +2,25 @@
 
 pub mod bench;
 mod beneath;
+// Modes and owners.
+#[cfg(unix)]
 mod closed;
 mod cold;
 mod command;
 mod faults;
+// Mounts small disks, in a namespace.
+#[cfg(target_os = "linux")]
+mod full;
 mod hostile;
 mod large;
 mod looks;
 mod names;
+// Windows cannot hold them.
+#[cfg(unix)]
+mod odd_names;
 mod older;
+// Mounts a disk read-only, in a namespace.
+#[cfg(target_os = "linux")]
 mod read_only;
 mod replaced;
 mod room;

@@ -1,6 +1,7 @@
 //! The main job, once: what is in the folder gets into the bucket, and what
 //! changes there follows.
 
+use crate::harness::os;
 use crate::harness::{Rig, Running, finish, in_bucket, on_disk, program, until, write_config};
 use std::fs;
 
@@ -10,7 +11,7 @@ async fn a_folder_gets_into_the_bucket_and_changes_follow() {
     rig.write("a.txt", "one");
     rig.write("data/export.csv", "a;b\n".repeat(1000));
     fs::create_dir(rig.path("empty")).unwrap();
-    std::os::unix::fs::symlink("a.txt", rig.path("link")).unwrap();
+    os::symlink("a.txt", rig.path("link"));
     let daemon = rig.start().await;
     rig.until_equal(&daemon).await;
     rig.write("a.txt", "two");

@@ -4,8 +4,14 @@
 
 mod asking;
 mod folders;
+// A signal that Unix alone has.
+#[cfg(unix)]
+mod hang_up;
 mod places;
 mod printing;
+// Folders of other accounts.
+#[cfg(unix)]
+mod strangers;
 
 use crate::harness::{finish, program};
 use std::path::Path;

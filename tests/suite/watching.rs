@@ -1,6 +1,8 @@
 //! The running daemon and a folder in which people work: whatever they do, the
 //! bucket ends up with what is there, and every version is something that was.
 
+// inotify's limits, in a namespace.
+#[cfg(target_os = "linux")]
 mod limits;
 mod links;
 mod places;

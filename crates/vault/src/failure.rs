@@ -13,6 +13,12 @@ use std::path::Path;
 /// The code for bytes that are not what was stored. Not one of S3's: no S3 has it.
 const DAMAGED: &str = "DamagedObject";
 
+/// The code where another process writes to this vault. Not one of S3's: no S3 has it.
+pub const IN_USE: &str = "VaultInUse";
+
+/// The code where the vault's folder is gone: its disk, most likely. Not one of S3's.
+pub const NOT_THERE: &str = "VaultNotThere";
+
 /// An error of the disk, in S3's terms.
 pub(super) fn disk(operation: &str, path: &Path, error: &io::Error) -> S3Error {
     use io::ErrorKind as Kind;
@@ -83,10 +89,28 @@ pub(super) fn refuse(code: S3ErrorCode, message: impl Into<String>) -> S3Error {
 
 /// Another process writes to this vault.
 pub(super) fn busy(root: &Path) -> S3Error {
-    refuse(
-        S3ErrorCode::ServiceUnavailable,
+    custom(
+        IN_USE,
+        http::StatusCode::SERVICE_UNAVAILABLE,
         format!(
             "another Keepwatch process is writing to the vault {}",
+            root.display()
+        ),
+    )
+}
+
+/// True when another process writes to this vault.
+pub(super) fn is_busy(error: &S3Error) -> bool {
+    error.code().as_str() == IN_USE
+}
+
+/// The vault's folder is gone.
+pub(super) fn not_there(root: &Path) -> S3Error {
+    custom(
+        NOT_THERE,
+        http::StatusCode::SERVICE_UNAVAILABLE,
+        format!(
+            "the vault {} is not there: is its disk attached?",
             root.display()
         ),
     )

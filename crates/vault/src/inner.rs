@@ -115,7 +115,7 @@ impl Inner {
         // not keep the daemon from writing.
         match inner.own() {
             Ok(()) => inner.disown(),
-            Err(e) if *e.code() == S3ErrorCode::ServiceUnavailable => {}
+            Err(e) if failure::is_busy(&e) => {}
             // What a failing disk holds must be readable: that is what a restore needs. The
             // next change tries again, and fails with its reason.
             Err(e) if failure::is_for_want_of_writing(&e) => {
@@ -300,13 +300,7 @@ impl Inner {
     fn must_be_there(&self) -> S3Result<()> {
         match self.layout.is_there() {
             Ok(true) => Ok(()),
-            Ok(false) => Err(failure::refuse(
-                S3ErrorCode::ServiceUnavailable,
-                format!(
-                    "the vault {} is not there: is its disk attached?",
-                    self.layout.root.display()
-                ),
-            )),
+            Ok(false) => Err(failure::not_there(&self.layout.root)),
             Err(e) => Err(failure::disk("look for", &self.layout.format(), &e)),
         }
     }

@@ -85,5 +85,6 @@ mod vault_tests;
 
 pub use connector::{IN_PROCESS_ENDPOINT, VaultConnector};
 pub use error::VaultError;
+pub use failure::{IN_USE, NOT_THERE};
 pub use headers::{MESSAGE_HEADER, ORDER_HEADER, markers_in_order};
 pub use vault::Vault;

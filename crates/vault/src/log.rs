@@ -8,6 +8,7 @@
 
 use super::backward::Backward;
 use super::disk::{self, Disk};
+use super::os;
 use super::record::{self, DEAD, Entry, Found, LINE_BYTES_MAX, NULL_ID, Version};
 use std::fs::File;
 use std::io;
@@ -32,7 +33,16 @@ pub(super) struct Log {
 impl Log {
     /// Open for reading; `None` when the key was never stored.
     pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
-        match File::open(path) {
+        Self::opened(path, File::open(path))
+    }
+
+    /// Open what is there to have it synced; `None` when the key was never stored.
+    pub(super) fn open_to_sync(path: &Path) -> io::Result<Option<Self>> {
+        Self::opened(path, os::open_to_sync(path))
+    }
+
+    fn opened(path: &Path, opened: io::Result<File>) -> io::Result<Option<Self>> {
+        match opened {
             Ok(file) => Ok(Some(Self {
                 file,
                 path: path.to_owned(),
@@ -201,7 +211,7 @@ impl Log {
     /// Replace the log by one with nothing but `version`, whose id must be
     /// `null`: other ids name an offset, which this changes.
     pub(super) fn compact(
-        &self,
+        self,
         disk: &Disk,
         tmp: &Path,
         key: &str,
@@ -212,7 +222,10 @@ impl Log {
             key: key.to_owned(),
         })?;
         bytes.extend(record::to_line(&Entry::Version(Box::new(version.clone())))?);
-        disk.write_whole(&self.path, tmp, &bytes)
+        let Self { file, path } = self;
+        // Windows lets no file take the place of an open one on every disk.
+        drop(file);
+        disk.write_whole(&path, tmp, &bytes)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What differs between operating systems, as far as the vault meets it.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
@@ -23,10 +23,17 @@ pub(super) fn private_options() -> OpenOptions {
 
 /// Create one folder for its owner alone (0700); the folder above it must exist.
 pub(super) fn create_private_dir(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
     #[cfg(unix)]
-    builder.mode(0o700);
-    builder.create(path)
+    return DirBuilder::new().mode(0o700).create(path);
+    #[cfg(not(unix))]
+    DirBuilder::new().create(path)
+}
+
+/// Open a file that is there to wait until it is on the platter.
+pub(super) fn open_to_sync(path: &Path) -> io::Result<File> {
+    // Windows flushes only what may be written to; elsewhere a vault on a disk that is
+    // read-only now is synced as well.
+    File::options().read(true).write(cfg!(windows)).open(path)
 }
 
 /// True for the errors of a system that cannot sync a folder at all: some

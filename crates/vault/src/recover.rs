@@ -84,7 +84,7 @@ impl Inner {
     fn sync_key(&self, slot: &Slot, synced: &mut BTreeSet<PathBuf>) -> S3Result<()> {
         let log_path = self.layout.log(&slot.bucket, &slot.key);
         let fail = |e: io::Error| failure::disk("sync", &log_path, &e);
-        if let Some(log) = Log::open(&log_path).map_err(fail)? {
+        if let Some(log) = Log::open_to_sync(&log_path).map_err(fail)? {
             log.sync(&self.disk).map_err(fail)?;
         }
         let body = slot.body.as_ref();

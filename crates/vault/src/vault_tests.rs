@@ -1,6 +1,7 @@
 //! What else can befall a vault: hands, other disks, other processes, clocks, races.
 
 use super::crash_tests::{BUCKET, get, open, put, stage};
+use super::failure::{IN_USE, NOT_THERE};
 use super::inner::{Inner, Versioning};
 use super::list::{Item, Query};
 use super::precondition::Precondition;
@@ -345,7 +346,7 @@ fn one_process_has_one_vault_and_another_has_to_wait() {
     let (vault, _) = open(home.folder.path());
     assert_eq!(get(&vault, "f", None).unwrap(), "one");
     let refused = put(&vault, "f", "two").unwrap_err();
-    assert_eq!(*refused.code(), S3ErrorCode::ServiceUnavailable);
+    assert_eq!(refused.code().as_str(), IN_USE);
     drop(lock);
     put(&vault, "f", "two").unwrap();
     assert_eq!(get(&vault, "f", None).unwrap(), "two");
@@ -361,7 +362,7 @@ fn a_disk_that_was_pulled_out_is_not_an_empty_vault() {
     let refused = put(&home.vault, "f", "two").unwrap_err();
     assert_eq!(*refused.code(), S3ErrorCode::InternalError);
     let refused = get(&home.vault, "f", None).unwrap_err();
-    assert_eq!(*refused.code(), S3ErrorCode::ServiceUnavailable);
+    assert_eq!(refused.code().as_str(), NOT_THERE);
     assert!(refused.message().unwrap().contains("is its disk attached"));
     assert!(!hidden.exists());
 }

@@ -7,7 +7,9 @@
 use super::object::Object;
 use crate::s3::{At, ObjectHeaders, Precondition};
 use crate::transfer::Content;
-use crate::types::{Carried, Class, ContentHash, Fault, Fingerprint, Kind, ObjectMeta, attributes};
+use crate::types::{
+    Carried, Class, ContentHash, Fault, Fingerprint, Kind, ObjectMeta, RelPath, attributes,
+};
 use bytes::Bytes;
 
 /// Paths of which `status` says at a time that attributes are lost; each is in the log.
@@ -15,6 +17,9 @@ const PATHS_TOLD_MAX: usize = 20;
 
 /// The topic of such a note in the status, before the path.
 const TOPIC: &str = "attributes of ";
+
+/// The same of alternate data streams.
+const STREAMS: &str = "streams of ";
 
 /// Where the attributes go.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,7 +76,12 @@ impl Object<'_> {
                 Err(fault) => return Err(fault),
             },
         };
-        self.tell_lost(lost.as_deref());
+        let path = &self.item.path;
+        let text = lost.map(|why| {
+            format!("{path} is backed up without its attributes and access control lists: {why}")
+        });
+        self.tell_lost(TOPIC, text);
+        self.tell_lost(STREAMS, streams_text(path, &content.attributes.streams));
         Ok(carried)
     }
 
@@ -107,26 +117,36 @@ impl Object<'_> {
         written.await.map(drop)
     }
 
-    /// Say, or say no more, that the path's attributes are not kept.
-    fn tell_lost(&self, lost: Option<&str>) {
+    /// Say, or say no more, what of the path is not kept.
+    fn tell_lost(&self, topics: &str, text: Option<String>) {
         let status = &self.source.status;
-        let topic = format!("{TOPIC}{}", self.item.path);
-        let Some(why) = lost else {
+        let topic = format!("{topics}{}", self.item.path);
+        let Some(text) = text else {
             status.note(&topic, None);
             return;
         };
-        let text = format!(
-            "{} is backed up without its attributes and access control lists: {why}",
-            self.item.path
-        );
         let told = Some(status.snapshot()).map_or(0, |board| {
             let others = board.notes.keys().filter(|other| **other != topic);
-            others.filter(|other| other.starts_with(TOPIC)).count()
+            others.filter(|other| other.starts_with(topics)).count()
         });
         if told >= PATHS_TOLD_MAX || status.note(&topic, Some(text.clone())) {
             tracing::warn!("{text}");
         }
     }
+}
+
+/// What is said of alternate data streams; `None` where there are none.
+fn streams_text(path: &RelPath, streams: &[String]) -> Option<String> {
+    let names: Vec<String> = streams.iter().map(|name| format!("`{name}`")).collect();
+    let what = match names.len() {
+        0 => return None,
+        1 => "alternate data stream",
+        _ => "alternate data streams",
+    };
+    Some(format!(
+        "{path} is backed up without its {what} {}: only the content that programs show is kept",
+        names.join(", ")
+    ))
 }
 
 /// The bucket takes files, but not this object.
@@ -135,4 +155,22 @@ fn is_of_the_place(fault: &Fault) -> bool {
         fault.class,
         Class::Denied | Class::Refused | Class::Unstorable
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_that_are_not_kept_are_named() {
+        let path = RelPath::from_bytes("a/b.docx").unwrap();
+        assert_eq!(streams_text(&path, &[]), None);
+        let text = streams_text(&path, &["notes".to_owned()]).unwrap();
+        assert!(
+            text.starts_with("a/b.docx is") && text.contains("stream `notes`:"),
+            "{text}"
+        );
+        let text = streams_text(&path, &["a".to_owned(), "b".to_owned()]).unwrap();
+        assert!(text.contains("streams `a`, `b`:"), "{text}");
+    }
 }

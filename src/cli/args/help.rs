@@ -1,4 +1,12 @@
-//! What `--help` says beyond the options: examples and exit codes.
+//! What `--help` says beyond the options (examples and exit codes), and `--version`.
+
+/// Version, commit and target, as `--version` and the log say them.
+pub(crate) const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("BUILD_OF_KEEPWATCH"),
+    ")"
+);
 
 pub(super) const AFTER_HELP: &str = "\
 Examples:
@@ -55,3 +63,14 @@ size and ETag are found by --deep alone. Nothing is ever deleted.
 
 Exit codes: 0 all is well, 3 something was found (each is named), 1 it could
 not be looked.";
+
+pub(super) const COMPLETIONS_HELP: &str = "\
+Examples:
+  bash, for this account:
+    keepwatch completions bash > ~/.local/share/bash-completion/completions/keepwatch
+  zsh, into a folder that $fpath names:
+    keepwatch completions zsh > ~/.zfunc/_keepwatch
+  fish:
+    keepwatch completions fish > ~/.config/fish/completions/keepwatch.fish
+  PowerShell, as a line of $PROFILE:
+    keepwatch completions powershell | Out-String | Invoke-Expression";

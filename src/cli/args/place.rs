@@ -1,5 +1,6 @@
 //! Where the copies are, when no configuration says so.
 
+use super::paths::path_parser;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -41,7 +42,7 @@ pub struct PlaceArgs {
     pub expected_bucket_owner: Option<String>,
 
     /// The vault in this folder
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = path_parser())]
     pub vault: Option<PathBuf>,
 }
 

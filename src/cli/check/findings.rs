@@ -3,6 +3,7 @@
 use crate::cli::show;
 use crate::types::{Class, Fault};
 use serde::Serialize;
+use std::path::{Path, PathBuf};
 
 /// How one check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -21,6 +22,9 @@ pub(crate) struct CheckFinding {
     pub(crate) about: String,
     /// What was found, and what to do.
     pub(crate) text: String,
+    /// The file that the text names, and nothing beside it.
+    #[serde(skip)]
+    pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Default)]
@@ -35,6 +39,17 @@ impl Findings {
             verdict,
             about: about.to_owned(),
             text: text.into(),
+            file: None,
+        });
+    }
+
+    /// A file that is as it should be.
+    pub(crate) fn add_file(&mut self, about: &str, file: &Path) {
+        self.0.push(CheckFinding {
+            verdict: Severity::Good,
+            about: about.to_owned(),
+            text: file.display().to_string(),
+            file: Some(file.to_owned()),
         });
     }
 

@@ -19,7 +19,7 @@ pub(super) async fn check(findings: &mut Findings, source: &SourceConfig) {
     };
     let contents = match look {
         Ok(Ok(contents)) => contents,
-        Ok(Err(fatal)) => return findings.add(Severity::Bad, &about, fatal.to_string()),
+        Ok(Err(fatal)) => return findings.add(Severity::Bad, &about, fatal.one_line()),
         Err(error) => return findings.add(Severity::Bad, &about, error.to_string()),
     };
     findings.add(
@@ -45,8 +45,8 @@ pub(super) async fn check(findings: &mut Findings, source: &SourceConfig) {
             Severity::Warning,
             &about,
             format!(
-                "{} are left out: sockets, pipes and devices have no content to back up",
-                types::amount(contents.special, "special file")
+                "{} left out: sockets, pipes and devices have no content to back up",
+                types::counted(contents.special, "special file", ["is", "are"])
             ),
         );
     }
@@ -67,14 +67,14 @@ fn watches(findings: &mut Findings, about: &str, folders: u64) {
         about,
         if enough {
             format!(
-                "{} of {} possible watches are needed",
-                types::number(folders + 1),
-                types::number(limits.watches.value)
+                "{} needed, and {} possible",
+                types::counted(folders + 1, "watch", ["is", "are"]),
+                types::counted(limits.watches.value, "watch", ["is", "are"])
             )
         } else {
             format!(
-                "{} watches are needed, but this computer allows {}; what is not watched is scanned on a period. Raise the limit: {}",
-                types::number(folders + 1),
+                "{} needed, but this computer allows {}; what is not watched is scanned on a period. Raise the limit: {}",
+                types::counted(folders + 1, "watch", ["is", "are"]),
                 types::number(limits.watches.value),
                 limits.watches.remedy()
             )

@@ -3,12 +3,13 @@
 
 use super::moments::{as_of, moment_json};
 use super::part::Part;
-use super::summary::covered_line;
+use super::summary::{covered_line, not_found};
 use crate::cli::exit_code::{COMPLETE, DIFFERENT, FAILED, PARTIAL};
 use crate::cli::origins::Depot;
+use crate::cli::paint::marked;
 use crate::cli::stamp::stamp;
 use crate::files::Rules;
-use crate::history::Selector;
+use crate::history::{Selector, in_none};
 use crate::restore::{
     Against, Change, Compared, Comparison, Covered, Difference, Finding, Side, compare,
 };
@@ -69,6 +70,11 @@ pub(super) async fn run(
         }
         results.push(result);
     }
+    if !json {
+        for line in in_none(asked(&results)) {
+            out(&not_found(&line, None));
+        }
+    }
     Ok(exit_code(&results, purpose))
 }
 
@@ -122,7 +128,7 @@ fn exit_code(results: &[Result<Compared, Fatal>], purpose: Purpose) -> u8 {
         || compared
             .iter()
             .any(|one| one.failed.total + one.covered > 0)
-        || unmatched_in_all(&compared);
+        || !in_none(asked(results)).is_empty();
     let would_be_left = compared.iter().any(|one| one.changed + one.metadata > 0);
     let is_same = compared.iter().all(|one| one.is_same());
     match purpose {
@@ -134,13 +140,12 @@ fn exit_code(results: &[Result<Compared, Fatal>], purpose: Purpose) -> u8 {
     }
 }
 
-/// Something that was asked for is in none of the sources.
-fn unmatched_in_all(compared: &[&Compared]) -> bool {
-    let Some((first, rest)) = compared.split_first() else {
-        return false;
-    };
-    let mut texts = first.unmatched.iter();
-    texts.any(|text| rest.iter().all(|one| one.unmatched.contains(text)))
+/// What matched and what did not, of what each source was asked for.
+fn asked(
+    results: &[Result<Compared, Fatal>],
+) -> impl Iterator<Item = (&Vec<String>, &Vec<String>)> {
+    let compared = results.iter().filter_map(|one| one.as_ref().ok());
+    compared.map(|one| (&one.matched, &one.unmatched))
 }
 
 /// Prints each difference as it comes.
@@ -286,16 +291,15 @@ impl Teller<'_> {
             out(&format!("  and {more} more; --json names them all"));
         }
         out(&format!("  {}", self.summary(compared)));
-        for text in &compared.unmatched {
-            out(&format!("NOT FOUND in the backup: {}", types::clean(text)));
-        }
         if compared.covered > 0 {
             let covered = types::amount(compared.covered, "file");
-            out(&format!("LOOK AT {covered}: each is named above"));
+            out(&marked(&format!("LOOK AT {covered}: each is named above")));
         }
         if compared.failed.total > 0 {
             let failed = types::number(compared.failed.total);
-            out(&format!("COULD NOT LOOK at {failed}: each is named above"));
+            out(&marked(&format!(
+                "COULD NOT LOOK at {failed}: each is named above"
+            )));
         }
     }
 
@@ -308,7 +312,7 @@ impl Teller<'_> {
                 let left = if overwrite {
                     "would be replaced"
                 } else {
-                    "differ from what is there, and would be left (--overwrite replaces them)"
+                    "differ from what is there, and would be left without --overwrite"
                 };
                 vec![
                     count(compared.removed, "would be written"),

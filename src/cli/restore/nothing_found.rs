@@ -23,16 +23,31 @@ enum Reason {
     Empty,
     /// Nothing ever had this name or a similar one.
     NoSuchName,
+    /// The same, as far as names are known: there are deleted paths too long for keys,
+    /// whose names the bucket does not tell any more.
+    NoKnownName,
+}
+
+/// What was asked for by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Everything,
+    /// Something has one of the names, or had it.
+    Known,
+    /// Nothing of which the name is known has one of them.
+    Unknown,
 }
 
 /// Decide why nothing was found, from the time of the first version that was seen, the
-/// moment, the objects of other programs, and whether names were given.
-fn reason(first_ms: Option<WallMs>, at_ms: Option<WallMs>, foreign: u64, is_named: bool) -> Reason {
+/// moment, the objects of other programs, and the names that were given.
+fn reason(first_ms: Option<WallMs>, at_ms: Option<WallMs>, foreign: u64, asked: Asked) -> Reason {
     match (first_ms, at_ms) {
+        // A shortened key may have any name as long as nobody has asked for its path.
+        (Some(_), _) if asked == Asked::Unknown => Reason::NoKnownName,
         (Some(first_ms), Some(at_ms)) if first_ms > at_ms => Reason::NotYet(first_ms),
         (Some(_), _) if foreign > 0 => Reason::OnlyForeign(foreign),
         (Some(_), _) => Reason::Deleted,
-        (None, _) if !is_named => Reason::Empty,
+        (None, _) if asked == Asked::Everything => Reason::Empty,
         (None, _) => Reason::NoSuchName,
     }
 }
@@ -59,7 +74,12 @@ pub(super) fn nothing_at_all(
     } else {
         format!("restore {}", types::clean(&args.what.join(", ")))
     };
-    let reason = reason(first_ms, at_ms, foreign, !args.what.is_empty());
+    let asked = match args.what.len() {
+        0 => Asked::Everything,
+        all if unmatched(done).len() == all => Asked::Unknown,
+        _ => Asked::Known,
+    };
+    let reason = reason(first_ms, at_ms, foreign, asked);
     let (cause, hint) = words(&reason, &misses(done), moment, depot);
     Some(Fatal::new(operation, cause, hint))
 }
@@ -102,11 +122,17 @@ fn words(
             "nothing was ever backed up there".to_owned(),
             "check --source, or --bucket and --prefix".to_owned(),
         ),
-        Reason::NoSuchName => (
-            format!(
-                "the backup never had anything of that name{}",
-                parts::not_asked(misses)
-            ),
+        Reason::NoSuchName | Reason::NoKnownName => (
+            match reason {
+                Reason::NoSuchName => format!(
+                    "the backup never had anything of that name{}",
+                    parts::not_asked(misses)
+                ),
+                _ => format!(
+                    "nothing in the backup is called so, as far as its names are known: those of deleted files whose path is too long for the bucket's keys are not{}",
+                    parts::not_asked(misses)
+                ),
+            },
             parts::meant_perhaps(misses).unwrap_or_else(|| {
                 format!(
                     "write paths from the source's folder on, like \"Customers/Miller\" or \"*.csv\"; `{}` says since when there is a backup",
@@ -141,17 +167,21 @@ mod tests {
 
     #[test]
     fn nothing_has_one_reason() {
-        for (first_ms, at_ms, foreign, is_named, want) in [
-            (Some(20), Some(10), 5, true, Reason::NotYet(WallMs(20))),
-            (Some(10), Some(10), 5, true, Reason::OnlyForeign(5)),
-            (Some(10), None, 5, false, Reason::OnlyForeign(5)),
-            (Some(10), Some(20), 0, true, Reason::Deleted),
-            (Some(10), None, 0, true, Reason::Deleted),
-            (None, Some(10), 0, false, Reason::Empty),
-            (None, None, 0, true, Reason::NoSuchName),
+        use Asked::{Everything, Known, Unknown};
+        for (first_ms, at_ms, foreign, asked, want) in [
+            (Some(20), Some(10), 5, Known, Reason::NotYet(WallMs(20))),
+            (Some(10), Some(10), 5, Known, Reason::OnlyForeign(5)),
+            (Some(10), None, 5, Everything, Reason::OnlyForeign(5)),
+            (Some(10), Some(20), 0, Known, Reason::Deleted),
+            (Some(10), None, 0, Known, Reason::Deleted),
+            (None, Some(10), 0, Everything, Reason::Empty),
+            (None, None, 0, Unknown, Reason::NoSuchName),
+            // Named after the bug: it was told as deleted where a shortened key was seen.
+            (Some(10), None, 0, Unknown, Reason::NoKnownName),
+            (Some(20), Some(10), 0, Unknown, Reason::NoKnownName),
         ] {
-            let got = reason(first_ms.map(WallMs), at_ms.map(WallMs), foreign, is_named);
-            assert_eq!(got, want, "{first_ms:?} {at_ms:?} {foreign} {is_named}");
+            let got = reason(first_ms.map(WallMs), at_ms.map(WallMs), foreign, asked);
+            assert_eq!(got, want, "{first_ms:?} {at_ms:?} {foreign} {asked:?}");
         }
     }
 }

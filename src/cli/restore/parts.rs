@@ -159,8 +159,8 @@ pub(crate) fn not_asked(misses: &Misses) -> String {
     match misses.unasked {
         0 => String::new(),
         names => format!(
-            "; {} too long for the bucket's keys were not looked at: give the whole path",
-            types::amount(names, "name")
+            "; {} not looked at, too long for the bucket's keys: give the whole path",
+            types::counted(names, "name", ["was", "were"])
         ),
     }
 }

@@ -168,9 +168,10 @@ fn cold_line(share: &ColdShare, wanted: Option<Speed>, days: u32) -> String {
     })
     .collect();
     format!(
-        "{} of them ({}) are in cold storage ({}); thawing takes: {}",
+        "{} of them ({}) {} in cold storage ({}); thawing takes: {}",
         types::number(share.objects),
         types::size(share.bytes),
+        if share.objects == 1 { "is" } else { "are" },
         share.class.name(),
         ways.join("; ")
     )

@@ -1,6 +1,7 @@
 //! Shows the progress of a restore: a bar on a terminal, a line now and then elsewhere, and
 //! every file that fails, at once and by name.
 
+use crate::cli::paint::marked;
 use crate::cli::progress_line::ProgressLine;
 use crate::restore::{Event, Progress};
 use crate::types;
@@ -25,9 +26,8 @@ struct SoFar {
 
 impl RestoreProgress {
     pub(super) fn new(quiet: bool) -> Self {
-        let template = "{spinner} {bar:12} {percent:>3}% {elapsed_precise}";
         Self {
-            line: ProgressLine::new(quiet, template),
+            line: ProgressLine::new(quiet),
             so_far: Mutex::default(),
         }
     }
@@ -71,14 +71,14 @@ impl RestoreProgress {
             Event::Thawing { .. } => {}
             Event::Failed(fault) => {
                 let line = format!("NOT RESTORED: {}", types::clean(&fault.to_string()));
-                self.line.say(&line);
+                self.line.say(&marked(&line));
             }
             Event::Covered(covered) => {
                 let line = format!(
                     "LOOK AT {}: another program has put something over it in the bucket",
                     types::clean(&covered.path)
                 );
-                self.line.say(&line);
+                self.line.say(&marked(&line));
             }
             Event::LeftOut(fault) if !self.line.quiet => {
                 let line = format!("note: {}", types::clean(&fault.to_string()));
@@ -157,7 +157,7 @@ fn left(progress: &Progress, took: Duration) -> Option<Duration> {
 /// `12 files, 3.4 MB (1.7 MB/s) of 40 objects (7.0 MB as stored), 5 there already, 1 failed, 2 seconds left`.
 fn line(progress: &Progress, took: Duration) -> String {
     let millis = took.as_millis().max(1);
-    let rate = u128::from(progress.bytes) * 1_000 / millis;
+    let rate = u128::from(progress.arrived_bytes) * 1_000 / millis;
     let mut text = format!(
         "{}, {} ({}/s)",
         types::amount(progress.files, "file"),
@@ -213,6 +213,7 @@ mod tests {
             files: 12,
             links: 1,
             bytes: 3_400_000,
+            arrived_bytes: 3_400_000,
             identical: 5,
             failed: 1,
             ..Progress::default()

@@ -3,7 +3,9 @@
 use super::moments::{as_of, moment_json};
 use super::part::{PartResult, unmatched};
 use super::parts::meant_perhaps;
+use crate::cli::link;
 use crate::cli::origins::Depot;
+use crate::cli::paint::{Tone, marked};
 use crate::cli::stamp::stamp;
 use crate::history::Selector;
 use crate::os::shell_word;
@@ -56,13 +58,22 @@ pub(super) fn json(depot: &Depot, done: &[PartResult], moment: Option<Moment>) -
     })
 }
 
-/// The result for people.
+/// The result for people: the verdict, then what each source came to.
 pub(super) fn print(depot: &Depot, done: &[PartResult]) {
+    // Why nothing at all was found is told as a failure.
+    let has_verdict = done.iter().any(has_found);
+    if has_verdict {
+        let tone = match (is_whole(done), holds(done, Restored::is_all_there)) {
+            (true, _) => Tone::Good,
+            (false, true) => Tone::Look,
+            _ => Tone::Bad,
+        };
+        println!("{}", tone.paint(&verdict(done)));
+    }
     for one in done {
         print_one(depot, one);
     }
-    // Why nothing at all was found is told as a failure.
-    if !done.iter().any(has_found) {
+    if !has_verdict {
         return;
     }
     for text in unmatched(done) {
@@ -70,13 +81,15 @@ pub(super) fn print(depot: &Depot, done: &[PartResult]) {
         let near = typed
             .filter(|(typed, _)| typed.text() == text)
             .find_map(|(typed, _)| meant_perhaps(typed.misses()));
-        println!(
-            "NOT FOUND in the backup: {}{}",
-            types::clean(&text),
-            near.map_or_else(String::new, |near| format!(" ({near})"))
-        );
+        println!("{}", not_found(&text, near));
     }
-    println!("{}", verdict(done));
+}
+
+/// What was asked for and is nowhere, and what may have been meant.
+pub(crate) fn not_found(text: &str, near: Option<String>) -> String {
+    let near = near.map_or_else(String::new, |near| format!(" ({near})"));
+    let line = format!("NOT FOUND in the backup: {}{near}", types::clean(text));
+    marked(&line)
 }
 
 fn has_found(one: &PartResult) -> bool {
@@ -100,34 +113,61 @@ fn print_one(depot: &Depot, one: &PartResult) {
         types::clean(&origin.prefix),
         as_of(one.part.moment, depot)
     );
-    println!(
-        "  into {}",
-        types::clean(&one.part.to.display().to_string())
-    );
+    println!("  into {}", link::path(&one.part.to));
     match &one.result {
         Ok(restored) => {
             for line in lines(restored, depot)
                 .into_iter()
                 .chain(beside(one, restored))
             {
-                println!("  {line}");
+                println!("  {}", marked(&line));
             }
         }
-        Err(fatal) => println!("  NOT RESTORED: {}", types::clean(&fatal.cause)),
+        Err(fatal) => println!(
+            "{}",
+            marked(&format!("  NOT RESTORED: {}", types::clean(&fatal.cause)))
+        ),
     }
 }
 
-/// The last line.
-fn verdict(done: &[PartResult]) -> &'static str {
+/// The first line.
+fn verdict(done: &[PartResult]) -> String {
     if is_whole(done) {
         "All is well: everything that was asked for is there, and every file was checked."
+            .to_owned()
     } else if holds(done, Restored::is_all_there) {
-        "Everything that was asked for is there, and every file was checked. LOOK AT the files that are named above: they have another time or mode now, or lack attributes, or another program has put something over them in the bucket."
+        let why = to_look_for(done).join(", and ");
+        format!(
+            "Everything that was asked for is there, and every file was checked, but LOOK AT this: {why}."
+        )
     } else if done.iter().any(may_go_on) {
-        "NOT everything that was asked for is there: see above. Running it again goes on where it ended."
+        "NOT everything that was asked for is there: see below. Running it again goes on where it ended."
+            .to_owned()
     } else {
-        "NOT everything that was asked for is there: see above."
+        "NOT everything that was asked for is there: see below.".to_owned()
     }
+}
+
+/// Why somebody has to look although everything is there.
+fn to_look_for(done: &[PartResult]) -> Vec<&'static str> {
+    let any = |has: fn(&Restored) -> bool| {
+        let mut restored = done.iter().filter_map(|one| one.result.as_ref().ok());
+        restored.any(has)
+    };
+    let why = [
+        (
+            any(|restored| restored.otherwise > 0),
+            "something beside the content of a file is not as it was backed up",
+        ),
+        (
+            any(|restored| restored.covered.total > 0),
+            "another program has put something over a file in the bucket",
+        ),
+    ];
+    why.into_iter()
+        .filter(|(is_so, _)| *is_so)
+        .map(|(_, words)| words)
+        .collect()
 }
 
 /// Something failed that may work the next time.
@@ -215,23 +255,34 @@ fn lines(restored: &Restored, depot: &Depot) -> Vec<String> {
     }
     if restored.skipped_foreign > 0 {
         lines.push(format!(
-            "{} in the bucket were not written by Keepwatch and are left alone",
-            types::amount(restored.skipped_foreign, "object")
+            "{} left alone",
+            types::counted(
+                restored.skipped_foreign,
+                "object",
+                [
+                    "in the bucket was not written by Keepwatch and is",
+                    "in the bucket were not written by Keepwatch and are",
+                ]
+            )
         ));
     }
     lines.extend(to_look_at(restored, depot));
-    for (total, words) in [
+    for (total, verb, words) in [
         (
             restored.already_there.total,
-            "differ from what is there already, which was kept (--overwrite replaces it)",
+            ["differs", "differ"],
+            " from what is there already, which was kept; each is named above with what to do",
         ),
         (
             restored.failed.total,
-            "failed; each is named above with its reason",
+            ["failed", "failed"],
+            "; each is named above with its reason",
         ),
     ] {
         if total > 0 {
-            lines.push(format!("NOT RESTORED: {} {words}", types::number(total)));
+            let verb = if total == 1 { verb[0] } else { verb[1] };
+            let total = types::number(total);
+            lines.push(format!("NOT RESTORED: {total} {verb}{words}"));
         }
     }
     lines
@@ -258,14 +309,14 @@ fn to_look_at(restored: &Restored, depot: &Depot) -> Vec<String> {
     }
     if restored.otherwise > 0 {
         lines.push(format!(
-            "LOOK AT {}: whole, but with another time, mode or attributes than were backed up; each is named above with its reason",
+            "LOOK AT {}: whole, but something beside the content is not as it was backed up; each is named above with its reason",
             types::amount(restored.otherwise, "file")
         ));
     }
     if restored.left_out.total > 0 {
         lines.push(format!(
-            "{} are whole, but this disk did not take their mode, owner, time or attributes",
-            types::amount(restored.left_out.total, "file")
+            "{} whole, but not with everything that was backed up beside the content (a note names each)",
+            types::counted(restored.left_out.total, "file", ["is", "are"])
         ));
     }
     lines.extend(torn(restored));

@@ -17,7 +17,8 @@ fn named(name: &str, root: Option<&str>) -> Named {
     }
 }
 
-fn done(unmatched: &[&str]) -> PartResult {
+fn done(matched: &[&str], unmatched: &[&str]) -> PartResult {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     PartResult {
         part: Part {
             named: named("a", None),
@@ -27,7 +28,8 @@ fn done(unmatched: &[&str]) -> PartResult {
         },
         left_alone: None,
         result: Ok(Restored {
-            unmatched: unmatched.iter().map(|text| (*text).to_owned()).collect(),
+            matched: texts(matched),
+            unmatched: texts(unmatched),
             ..Restored::default()
         }),
     }
@@ -48,7 +50,7 @@ fn paths_go_to_the_sources_they_lie_in() {
 
 #[test]
 fn only_what_no_source_has_is_missing() {
-    let two = [done(&["a", "b"]), done(&["b", "c"])];
+    let two = [done(&["c"], &["a", "b"]), done(&["a"], &["b", "c"])];
     assert_eq!(unmatched(&two), ["b"]);
     assert_eq!(unmatched(&two[..1]), ["a", "b"]);
     assert!(unmatched(&[]).is_empty());

@@ -6,8 +6,10 @@
 
 use super::quote::toml_string;
 use super::store::CopiesPlace;
+use crate::config::path_as_written;
 use crate::manifest::Demands;
-use crate::types::{Fatal, chain};
+use crate::os;
+use crate::types::{Fatal, Home, chain};
 use std::io::{ErrorKind, Read as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -74,9 +76,11 @@ impl ExistingFile {
     fn parse(text: String, base: &Path) -> Option<Self> {
         let document = ImDocument::parse(text.as_str()).ok()?;
         let root = document.as_table();
+        let home = Home::from(os::home_dir());
+        let path = |table: &Table| path_as_written(&word(table, "path")?, base, &home);
         let table = |name: &str| root.get(name)?.as_table();
         let store = match (table("vault"), table("s3")) {
-            (Some(vault), _) => CopiesPlace::Vault(base.join(word(vault, "path")?)),
+            (Some(vault), _) => CopiesPlace::Vault(path(vault)?),
             (None, s3) => CopiesPlace::S3 {
                 region: s3.and_then(|s3| word(s3, "region")),
                 profile: s3.and_then(|s3| word(s3, "profile")),
@@ -92,7 +96,7 @@ impl ExistingFile {
                 let prefix = prefix.trim_matches('/');
                 Some(ExistingSource {
                     name: word(source, "name")?,
-                    folder: base.join(word(source, "path")?),
+                    folder: path(source)?,
                     bucket: word(source, "bucket")?,
                     prefix: match prefix {
                         "" => String::new(),

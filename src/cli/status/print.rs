@@ -1,13 +1,15 @@
 //! The state of the daemon and of each source, in lines.
 
 use crate::bandwidth;
-use crate::cli::show;
+use crate::cli::paint::marked;
+use crate::cli::{link, show};
 use crate::control::{Kept, SourceStatus, Status};
 use crate::status::{WatchProof, Watching};
 use crate::types;
 use crate::types::{Rates, WallMs};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use std::path::Path;
 
 /// How things stood when that was last written down.
 pub(super) fn last_known(kept: &Kept, zone: &TimeZone) {
@@ -62,7 +64,7 @@ pub(super) fn print(status: &Status, zone: &TimeZone) {
         );
     }
     for line in mail(status, zone) {
-        println!("{line}");
+        println!("{}", marked(&line));
     }
     if let Some(drill) = &status.drill {
         println!(
@@ -89,7 +91,7 @@ fn print_source(
     println!(
         "{}  {}  to  {}",
         types::clean(&source.name),
-        types::clean(&source.path),
+        link::path(Path::new(&source.path)),
         types::clean(&source.destination)
     );
     println!(
@@ -115,7 +117,13 @@ fn print_source(
         Watching::Starting if is_running => println!("  watches are being set up"),
         // A single run watches nothing.
         Watching::Starting => {}
-        Watching::Off(why) => println!("  CHANGES ARE NOT SEEN AT ONCE: {}", types::clean(why)),
+        Watching::Off(why) => println!(
+            "{}",
+            marked(&format!(
+                "  CHANGES ARE NOT SEEN AT ONCE: {}",
+                types::clean(why)
+            ))
+        ),
     }
     for line in proof(&source.board.proof, zone, now_ms) {
         println!("  {line}");
@@ -152,28 +160,29 @@ fn print_scans(source: &SourceStatus, zone: &TimeZone) {
 
 /// What keeps files of the source from being protected.
 fn print_trouble(source: &SourceStatus, zone: &TimeZone, told: &mut show::Told) {
+    let print = |line: String| println!("{}", marked(&line));
     if let Some((since_ms, fault)) = &source.board.outage {
-        println!(
+        print(format!(
             "  UPLOADS ARE ON HOLD since {}: {}",
             types::time(*since_ms, zone),
             told.line(fault)
-        );
+        ));
     }
     for warning in source.board.warnings.values() {
-        println!("  WARNING: {}", types::clean(warning));
+        print(format!("  WARNING: {}", types::clean(warning)));
     }
     for (fault, since_ms) in &source.unprotected {
-        println!(
+        print(format!(
             "  NOT PROTECTED since {}: {}",
             types::time(*since_ms, zone),
             told.line(fault)
-        );
+        ));
     }
     let unnamed = source
         .unprotected_total
         .saturating_sub(source.unprotected.len() as u64);
     if unnamed > 0 {
-        println!("  NOT PROTECTED: {} more", types::number(unnamed));
+        print(format!("  NOT PROTECTED: {} more", types::number(unnamed)));
     }
 }
 

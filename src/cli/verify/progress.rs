@@ -10,7 +10,7 @@ pub(super) struct VerifyProgress(ProgressLine);
 
 impl VerifyProgress {
     pub(super) fn new(quiet: bool) -> Self {
-        Self(ProgressLine::new(quiet, "{spinner} {elapsed_precise}"))
+        Self(ProgressLine::new(quiet))
     }
 
     pub(super) fn update(&self, progress: &Progress) {

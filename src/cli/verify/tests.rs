@@ -2,7 +2,7 @@
 
 use super::progress::line;
 use super::verdict::exit_code;
-use super::words::{verdict, words};
+use super::words::{not_there, verdict, words};
 use crate::cli::exit_code::{COMPLETE, FAILED, PARTIAL};
 use crate::types::WallMs;
 use crate::types::{Class, Fault, VersionId};
@@ -26,22 +26,29 @@ fn finding() -> Finding {
     }
 }
 
+/// One version was looked at.
+fn looked() -> Verified {
+    let mut looked = Verified::default();
+    looked.progress.looked = 1;
+    looked
+}
+
 #[test]
 fn exit_codes() {
-    let well = Verified::default();
-    let mut found = Verified::default();
+    let well = looked();
+    let mut found = looked();
     found.found(finding());
     let mut mended = found.clone();
     mended.findings[0].repair = Some(Repair::Done);
-    let mut not_looked = Verified::default();
+    let mut not_looked = looked();
     not_looked.not_looked(Fault::new(Class::Transient, "look up", "a", "reset"));
     let mistyped = Verified {
         unmatched: vec!["b.tx".to_owned()],
-        ..Verified::default()
+        ..looked()
     };
     let there = Verified {
         matched: mistyped.unmatched.clone(),
-        ..Verified::default()
+        ..looked()
     };
     for (results, want) in [
         (vec![], COMPLETE),
@@ -51,6 +58,9 @@ fn exit_codes() {
         (vec![well.clone(), mended], COMPLETE),
         (vec![well.clone(), not_looked.clone()], FAILED),
         (vec![not_looked, found], PARTIAL),
+        // Named after the bug: "All is well" was said of a bucket in which nothing is.
+        (vec![Verified::default(), Verified::default()], FAILED),
+        (vec![Verified::default(), well.clone()], COMPLETE),
     ] {
         assert_eq!(exit_code(&results), want, "{results:?}");
     }
@@ -63,7 +73,11 @@ fn a_finding_says_what_is_wrong_and_what_to_do() {
         (
             "on disk",
             finding(),
-            "what to do: keepwatch verify --deep --repair 'Büro/my offer.pdf'",
+            // As the shell of the system reads it.
+            match cfg!(windows) {
+                true => "what to do: keepwatch verify --deep --repair \"Büro/my offer.pdf\"",
+                false => "what to do: keepwatch verify --deep --repair 'Büro/my offer.pdf'",
+            },
         ),
         (
             "gone",
@@ -75,7 +89,14 @@ fn a_finding_says_what_is_wrong_and_what_to_do() {
                 }),
                 ..finding()
             },
-            "the version of 2023-11-14 21:56:40 is whole: keepwatch restore 'Büro/my offer.pdf' --at \"2023-11-14 21:56:40\"",
+            match cfg!(windows) {
+                true => {
+                    "the version of 2023-11-14 21:56:40 is whole: keepwatch restore \"Büro/my offer.pdf\" --at \"2023-11-14 21:56:40\""
+                }
+                false => {
+                    "the version of 2023-11-14 21:56:40 is whole: keepwatch restore 'Büro/my offer.pdf' --at \"2023-11-14 21:56:40\""
+                }
+            },
         ),
         (
             "repaired",
@@ -109,14 +130,14 @@ fn a_finding_says_what_is_wrong_and_what_to_do() {
 }
 
 #[test]
-fn the_last_line_says_no_more_than_what_is_mended() {
-    let mut mended = Verified::default();
+fn the_verdict_says_no_more_than_what_is_mended() {
+    let mut mended = looked();
     mended.found(finding());
     mended.findings[0].repair = Some(Repair::Done);
     let current = verdict(std::slice::from_ref(&mended));
     assert_eq!(
         current,
-        "The current state of everything that was looked at can be restored. 1 older version is damaged or gone, and that stays so: see above."
+        "The current state of everything that was looked at can be restored. 1 older version is damaged or gone, and that stays so: see below."
     );
     mended.all_versions = true;
     assert_eq!(exit_code(std::slice::from_ref(&mended)), PARTIAL);
@@ -127,6 +148,29 @@ fn the_last_line_says_no_more_than_what_is_mended() {
         verdict,
         "The current state of everything that was looked at can be restored."
     );
+}
+
+/// Named after the bug: each source said by itself what it lacks and what was meant, also when
+/// another source has it.
+#[test]
+fn what_no_source_has_is_said_once_with_what_was_meant() {
+    let verified = |matched: &[&str], unmatched: &[&str]| {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Verified {
+            matched: texts(matched),
+            unmatched: texts(unmatched),
+            near: vec!["b.txt".to_owned()],
+            ..looked()
+        }
+    };
+    let lines = not_there(&[verified(&["a"], &["b.tx"]), verified(&[], &["a", "b.tx"])]);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(
+        lines[0].contains("NOT FOUND") && lines[0].contains("b.tx"),
+        "{lines:?}"
+    );
+    assert!(lines[1].ends_with("there is: b.txt"), "{lines:?}");
+    assert!(not_there(&[verified(&["a"], &[]), verified(&[], &["a"])]).is_empty());
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! What a verification found, in words for an owner.
 
 use super::progress::looked_at;
-use super::verdict::exit_code;
+use super::verdict::{exit_code, is_of_nothing, missing};
 use crate::cli::exit_code::{COMPLETE, FAILED};
+use crate::cli::paint::{Tone, marked};
 use crate::cli::restore::parts::lines;
+use crate::cli::restore::summary::not_found;
 use crate::cli::stamp::stamp;
 use crate::history::word_for;
 use crate::os;
@@ -12,7 +14,9 @@ use crate::types::{RelKey, command, id_text, is_own};
 use crate::verify::{Damage, Finding, Never, Repair, Verified};
 use jiff::tz::TimeZone;
 
+/// The verdict, then what was found in each source.
 pub(super) fn print(results: &[Verified], seed: Option<u64>, zone: &TimeZone) {
+    println!("{}", Tone::of(exit_code(results)).paint(&verdict(results)));
     for result in results {
         println!(
             "{}  in  {}",
@@ -34,18 +38,17 @@ pub(super) fn print(results: &[Verified], seed: Option<u64>, zone: &TimeZone) {
             println!("  {} more", types::amount(unnamed, "finding"));
         }
         for fault in &result.not_looked {
-            println!("  NOT LOOKED AT: {}", types::clean(&fault.to_string()));
-        }
-        for text in &result.unmatched {
-            println!("  nothing matched: {}", types::clean(text));
-        }
-        if !result.near.is_empty() {
-            let near = result.near.join(", ");
             println!(
-                "  what to do: write it as it is called; there is: {}",
-                types::clean(&near)
+                "{}",
+                marked(&format!(
+                    "  NOT LOOKED AT: {}",
+                    types::clean(&fault.to_string())
+                ))
             );
         }
+    }
+    for line in not_there(results) {
+        println!("{line}");
     }
     if let Some(seed) = seed {
         println!("The sample was drawn with --seed {seed}.");
@@ -53,32 +56,55 @@ pub(super) fn print(results: &[Verified], seed: Option<u64>, zone: &TimeZone) {
     for line in lines(results.iter().flat_map(|result| result.taken.clone())) {
         println!("{line}");
     }
-    println!("{}", verdict(results));
 }
 
-/// The last line.
+/// What was asked for and is in none of the sources, and what may have been meant, once.
+pub(super) fn not_there(results: &[Verified]) -> Vec<String> {
+    let missing = missing(results);
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    let mut lines: Vec<String> = missing.iter().map(|text| not_found(text, None)).collect();
+    let mut near: Vec<&str> = Vec::new();
+    for name in results.iter().flat_map(|result| &result.near) {
+        if !near.contains(&name.as_str()) {
+            near.push(name);
+        }
+    }
+    if !near.is_empty() {
+        lines.push(format!(
+            "  what to do: write it as it is called; there is: {}",
+            types::clean(&near.join(", "))
+        ));
+    }
+    lines
+}
+
+/// The first line.
 pub(super) fn verdict(results: &[Verified]) -> String {
     let left_behind: u64 = results.iter().map(Verified::left_behind).sum();
     let is_mended = results.iter().any(|result| result.findings_total > 0);
     match exit_code(results) {
         COMPLETE if left_behind > 0 => {
-            let (what, stay) = match left_behind {
-                1 => ("1 older version is".to_owned(), "that stays"),
-                more => (
-                    format!("{} older versions are", types::number(more)),
-                    "those stay",
-                ),
+            let what = types::counted(left_behind, "older version", ["is", "are"]);
+            let stay = if left_behind == 1 {
+                "that stays"
+            } else {
+                "those stay"
             };
             format!(
-                "The current state of everything that was looked at can be restored. {what} damaged or gone, and {stay} so: see above."
+                "The current state of everything that was looked at can be restored. {what} damaged or gone, and {stay} so: see below."
             )
         }
         COMPLETE if is_mended => {
             "The current state of everything that was looked at can be restored.".to_owned()
         }
         COMPLETE => "All is well: everything that was looked at is as it was stored.".to_owned(),
-        FAILED => "NOT everything could be looked at: see above.".to_owned(),
-        _ => "NOT everything in the backup is as it was stored: see above.".to_owned(),
+        FAILED if is_of_nothing(results) && missing(results).is_empty() => {
+            "NOTHING was verified: nothing is backed up there yet.".to_owned()
+        }
+        FAILED => "NOT everything could be looked at: see below.".to_owned(),
+        _ => "NOT everything in the backup is as it was stored: see below.".to_owned(),
     }
 }
 

@@ -11,7 +11,8 @@ fn example(text: &str, folders: &[&str]) -> Config {
         assert!(text.contains(folder), "{folder} is not in the example");
         let there = office.path(folder.trim_start_matches('/'));
         std::fs::create_dir_all(&there).unwrap();
-        text = text.replace(folder, &there.to_string_lossy());
+        // In double quotes a backslash means something else.
+        text = text.replace(folder, &there.to_string_lossy().replace('\\', "/"));
     }
     office.load(&text).unwrap()
 }

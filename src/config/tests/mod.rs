@@ -1,9 +1,11 @@
 //! The configuration from outside: files that are wrong, and how layers add up.
 
 mod examples;
+mod homes;
 mod refused;
 
 use super::*;
+use crate::types::Home;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -40,7 +42,7 @@ impl Office {
         Defaults {
             state_dir: self.path("own/state"),
             log_dir: self.path("own/log"),
-            home_dir: Some(self.path("")),
+            home: Home::At(self.path("")),
             computer_time_zone: jiff::tz::TimeZone::UTC,
         }
     }
@@ -74,10 +76,25 @@ impl Office {
             Err(fatal) => {
                 assert_eq!(fatal.exit_code(), 2);
                 let dir = self.dir.path().to_string_lossy().into_owned();
-                fatal.to_string().replace(&dir, "<dir>")
+                with_slashes(&fatal.to_string().replace(&dir, "<dir>"))
             }
         }
     }
+}
+
+/// Paths below `<dir>` as Unix writes them: what is compared is the message.
+fn with_slashes(message: &str) -> String {
+    let mut parts = message.split("<dir>");
+    let mut out = parts.next().unwrap().to_owned();
+    for part in parts {
+        let end = part
+            .find(|c: char| " `),;:\n".contains(c))
+            .unwrap_or(part.len());
+        out += "<dir>";
+        out += &part[..end].replace(std::path::MAIN_SEPARATOR, "/");
+        out += &part[end..];
+    }
+    out
 }
 
 #[test]
@@ -192,7 +209,7 @@ json = true
     assert_eq!(config.limits.late_request_ms, 7_000);
     assert_eq!(config.limits.rescan_ms, 7_000);
     assert_eq!(config.state_dir, office.path("state"));
-    assert_eq!(config.log.dir, Path::new("/var/log/keepwatch"));
+    assert_eq!(config.log.dir, office.path("/var/log/keepwatch"));
     assert!(config.log.json);
 }
 
@@ -254,7 +271,11 @@ fn relative_paths_belong_to_the_files_folder_wherever_we_are_started() {
     let text = GOOD.replace("\"database\"\nbucket", "\"../database\"\nbucket");
     std::fs::write(&file, text).unwrap();
     let config = load(&file, &Overrides::default(), [], &office.defaults()).unwrap();
-    let expected = office.path("database").canonicalize().unwrap();
+    let expected = match cfg!(windows) {
+        // The long form of a path is for programs.
+        true => office.path("database"),
+        false => office.path("database").canonicalize().unwrap(),
+    };
     assert_eq!(config.sources[0].path, expected);
 }
 

@@ -50,7 +50,7 @@ fn the_file_as_a_whole() {
         ),
         (
             "vault not plugged in",
-            "[vault]\npath = \"/no/such/disk\"\n[[source]]\nname = \"a\"\npath = \"database\"\nbucket = \"abc\"\n",
+            "[vault]\npath = \"no/such/disk\"\n[[source]]\nname = \"a\"\npath = \"database\"\nbucket = \"abc\"\n",
         ),
     ]);
     insta::assert_snapshot!(messages);

@@ -10,7 +10,7 @@ use crate::mail::{Message, OutboxSender};
 use crate::os;
 use crate::retry::{AlertStep, Due};
 use crate::source::{SourceRuntime, Sources};
-use crate::types::{Fault, WallMs};
+use crate::types::{Fault, WallMs, amount};
 use jiff::tz::TimeZone;
 use std::sync::Arc;
 
@@ -156,7 +156,7 @@ impl Speaker<'_> {
             Some(match stuck {
                 None => format!("some files of {name}"),
                 Some(oldest) if oldest.count == 1 => format!("{} in {name}", oldest.fault.subject),
-                Some(oldest) => format!("{} files of {name}", oldest.count),
+                Some(oldest) => format!("{} of {name}", amount(oldest.count, "file")),
             })
         });
         words.collect::<Vec<_>>().join(" and ")

@@ -30,16 +30,13 @@ pub(super) fn is_first_of_its_bucket(sources: &Sources, source: &Arc<SourceRunti
 }
 
 /// Ask a bucket that failed and that nothing waits for: no upload would find out that it
-/// is back.
+/// is back. So, too, one at which a few paths fail and nothing else is tried.
 async fn ask_idle(sources: &Sources, store: &Store, clock: &Clock, source: &Arc<SourceRuntime>) {
     // A file on a drive that does not answer asks no bucket.
     let waits = |source: &Arc<SourceRuntime>| {
         source.watchdog.may_work() && source.work.queue.depth().total() > 0
     };
-    if source.breaker.outage().is_none()
-        || neighbours(sources, source).any(waits)
-        || !source.breaker.may_ask_idle(clock.now_ms())
-    {
+    if neighbours(sources, source).any(waits) || !source.breaker.may_ask_idle(clock.now_ms()) {
         return;
     }
     let answer = store.reach(&source.config.bucket).await;

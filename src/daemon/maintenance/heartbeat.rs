@@ -12,6 +12,7 @@ use crate::pacing::Pacing;
 use crate::source::{RunSignals, Sources};
 use crate::types::{MonotonicMs, WallMs};
 use crate::watch::{Clocks, Jump, sleep};
+use crate::watchdog::{LoopPulse, Outside};
 use crate::work::{Queue, SourceQueue};
 
 /// Paths put back into the queue per beat and source.
@@ -30,6 +31,7 @@ pub(super) struct Heartbeat<'a> {
     pub(super) signals: &'a RunSignals,
     pub(super) outbox: &'a OutboxSender,
     pub(super) broken: &'a Broken,
+    pub(super) pulse: &'a LoopPulse,
 }
 
 impl Heartbeat<'_> {
@@ -57,9 +59,12 @@ impl Heartbeat<'_> {
                 self.after(jump);
             }
             last = now;
-            mending.mend_index(&mender).await;
-            self.broken.set(mending.broken.clone());
-            self.retry(now_ms).await;
+            let at_index = async {
+                mending.mend_index(&mender).await;
+                self.broken.set(mending.broken.clone());
+                self.retry(now_ms).await;
+            };
+            self.pulse.outside(Outside::Index, at_index).await;
             for source in self.sources.iter() {
                 let monotonic_ms = self.clock.monotonic_ms();
                 bring_back(&source.pacing, &source.work.queue, monotonic_ms, now_ms);

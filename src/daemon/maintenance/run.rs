@@ -11,6 +11,7 @@ use crate::index::Index;
 use crate::mail::OutboxSender;
 use crate::s3::Store;
 use crate::source::{RunSignals, Sources};
+use crate::watchdog::LoopPulse;
 use crate::work::Queue;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -29,6 +30,8 @@ pub(crate) struct Maintenance {
     pub(crate) late: LateChecks,
     /// Clears away uploads that nobody goes on with.
     pub(crate) orphaned: OrphanedUploads,
+    /// The heartbeat's sign of life.
+    pub(crate) pulse: LoopPulse,
 }
 
 impl Maintenance {
@@ -47,6 +50,7 @@ impl Maintenance {
             outbox,
             late,
             orphaned,
+            pulse,
         } = self;
         let heartbeat = Heartbeat {
             config: &config,
@@ -57,6 +61,7 @@ impl Maintenance {
             signals: &signals,
             outbox: &outbox,
             broken: &broken,
+            pulse: &pulse,
         };
         let alarm = Alarm {
             config: &config,

@@ -1,7 +1,7 @@
 //! What a restore does to an existing file: it gives it a second name, so that the restored
 //! file can take the first, or another mode or time.
 
-use super::left_out::{LeftOut, MODE_SET_ID};
+use super::left_out::{Aspect, LeftOut, MODE_SET_ID};
 use super::{Target, given};
 use crate::files::fault;
 use crate::files::fault::shown;
@@ -34,11 +34,11 @@ impl Target {
             )
             .hint("move it away and run the restore again"));
         }
-        let new = beside.name();
-        if let Some(done) = dir.second_name(name, new).map_err(|e| failed(&e))? {
+        let new = os::storable_name(beside.name());
+        if let Some(done) = dir.second_name(&name, &new).map_err(|e| failed(&e))? {
             return Ok(done);
         }
-        copy_as(dir, name, new, &there).map_err(|error| failed(&error))
+        copy_as(dir, &name, &new, &there).map_err(|error| failed(&error))
     }
 
     /// Give the file `rel` the name `beside` in the same folder instead of its own.
@@ -49,7 +49,8 @@ impl Target {
     pub fn move_beside(&self, rel: &RelPath, beside: &RelPath) -> Result<bool, Fault> {
         let failed = |error: &io::Error| fault::writing("rename", shown(rel), error);
         let (dir, name) = self.place(rel, true)?;
-        dir.rename_new(name, beside.name()).map_err(|e| failed(&e))
+        let new = os::storable_name(beside.name());
+        dir.rename_new(&name, &new).map_err(|e| failed(&e))
     }
 
     /// Give the file `rel` this mode, time and, where this account may, owner; and
@@ -69,7 +70,7 @@ impl Target {
     ) -> Result<Option<Fault>, Fault> {
         let failed = |error: &io::Error| fault::writing("set mode and time of", shown(rel), error);
         let (dir, name) = self.place(rel, true)?;
-        let file = dir.open_file(name).map_err(|error| failed(&error))?;
+        let file = dir.open_to_set(&name).map_err(|error| failed(&error))?;
         let is_file = file.metadata().map_err(|error| failed(&error))?.is_file();
         if !is_file {
             let error = io::Error::from(io::ErrorKind::InvalidInput);
@@ -84,7 +85,7 @@ impl Target {
             given::give(&file, attributes, &mut left_out);
         }
         let mode = attributes.mode_without_acl(mode);
-        left_out.note("mode", os::set_mode(&file, mode));
+        left_out.note(Aspect::Mode, os::set_mode(&file, mode));
         given::give_lists(&file, attributes, &mut left_out);
         left_out.time_of(&file, mtime_ns);
         Ok(left_out.fault(shown(rel)))

@@ -67,7 +67,7 @@ impl Target {
         for name in rel.components() {
             self.open_to_pass(&dir, &at);
             at = at.join(name).unwrap_or_else(|_| rel.clone());
-            dir = match dir.open_dir(name) {
+            dir = match dir.open_dir(&os::storable_name(name)) {
                 Ok(inner) => inner,
                 Err(error) => match os::trouble(&error) {
                     Trouble::Denied => return Err(failed(&error)),
@@ -88,7 +88,7 @@ fn waits(before: Option<u32>, now: u32, own: u32) -> bool {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use std::fs;

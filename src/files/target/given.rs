@@ -3,7 +3,7 @@
 //! Invariant: only attributes of the kept kinds are set, whatever a bucket says: a program
 //! with `security.capability` runs with more rights than the person who starts it.
 
-use super::left_out::LeftOut;
+use super::left_out::{Aspect, LeftOut};
 use crate::os;
 use crate::os::Dir;
 use crate::types::{Attributes, is_acl, is_kept};
@@ -14,20 +14,29 @@ use std::io;
 pub(super) fn give(file: &File, attributes: &Attributes, left_out: &mut LeftOut) {
     for (name, value) in attributes.iter() {
         if !is_kept(name) {
-            left_out.withhold(&format!(
-                "{name}: no bucket may give that to a file of this computer"
-            ));
+            let what = format!("no bucket may give {name} to a file of this computer");
+            left_out.withhold(Aspect::Attributes, &what);
+        } else if !os::knows_attribute(name) {
+            left_out.note_attribute(name, Err(of_another_system()));
         } else if !is_acl(name) {
-            left_out.note(name, os::set_attribute(file, name, value));
+            left_out.note_attribute(name, os::set_attribute(file, name, value));
         }
     }
+}
+
+fn of_another_system() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "it is of another operating system",
+    )
 }
 
 /// Give it the lists of who may do what. They come after the mode, which would change
 /// their mask.
 pub(super) fn give_lists(file: &File, attributes: &Attributes, left_out: &mut LeftOut) {
-    for (name, value) in attributes.iter().filter(|(name, _)| is_acl(name)) {
-        left_out.note(name, os::set_attribute(file, name, value));
+    let lists = attributes.iter().filter(|(name, _)| is_acl(name));
+    for (name, value) in lists.filter(|(name, _)| os::knows_attribute(name)) {
+        left_out.note_attribute(name, os::set_attribute(file, name, value));
     }
 }
 
@@ -37,11 +46,11 @@ pub(super) fn take_others(file: &File, attributes: &Attributes, left_out: &mut L
     let wanted = |name: &str| attributes.iter().any(|(one, _)| one == name);
     let names = match os::attribute_names(file) {
         Ok(names) => names.unwrap_or_default(),
-        Err(error) => return left_out.note("attributes", Err(error)),
+        Err(error) => return left_out.note(Aspect::Attributes, Err(error)),
     };
     for name in names {
         if is_kept(&name) && !wanted(&name) {
-            left_out.note(&name, os::remove_attribute(file, &name));
+            left_out.note_attribute(&name, os::remove_attribute(file, &name));
         }
     }
 }

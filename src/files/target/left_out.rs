@@ -1,7 +1,8 @@
 //! What of mode, time, owner and attributes a disk did not accept.
 
 use crate::os;
-use crate::types::{Class, Fault, Kind, chain};
+use crate::types::{Class, Fault, Kind, RelPath, chain};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 
@@ -22,32 +23,81 @@ fn year(ns: i128) -> String {
     format!("a time in the year {}", 1970 + ns.div_euclid(YEAR_NS))
 }
 
+/// What a file has beside its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Aspect {
+    Name,
+    Mode,
+    SetUserId,
+    Owner,
+    Time,
+    Attributes,
+}
+
+impl Aspect {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Mode => "mode",
+            Self::SetUserId => "set-user-id bit",
+            Self::Owner => "owner",
+            Self::Time => "time",
+            Self::Attributes => "attributes",
+        }
+    }
+}
+
 /// What a disk would not take of a file's metadata.
 #[derive(Default)]
 pub(super) struct LeftOut {
-    what: Vec<String>,
+    aspects: BTreeSet<Aspect>,
+    /// What happened to what, one after the other.
+    what: Vec<(String, String)>,
     /// The disk holds something else now than what was asked for.
     is_other: bool,
 }
 
 impl LeftOut {
-    pub(super) fn note(&mut self, what: &str, done: io::Result<()>) {
+    pub(super) fn note(&mut self, aspect: Aspect, done: io::Result<()>) {
         if let Err(error) = done {
-            self.what.push(format!("{what}: {}", chain(&error)));
+            self.add(&[aspect], aspect.words(), chain(&error));
+        }
+    }
+
+    /// The same for one attribute.
+    pub(super) fn note_attribute(&mut self, name: &str, done: io::Result<()>) {
+        if let Err(error) = done {
+            self.add(&[Aspect::Attributes], name, chain(&error));
         }
     }
 
     /// Something was not given, and why.
-    pub(super) fn withhold(&mut self, what: &str) {
+    pub(super) fn withhold(&mut self, aspect: Aspect, what: &str) {
         self.is_other = true;
-        self.what.push(what.to_owned());
+        self.add(&[aspect], aspect.words(), what.to_owned());
     }
 
-    /// How setting the time ended. Disks end at some year, and hold their last
-    /// one instead of what is beyond it without a word: so they are asked.
+    fn add(&mut self, aspects: &[Aspect], of: &str, what: String) {
+        self.aspects.extend(aspects);
+        self.what.push((of.to_owned(), what));
+    }
+
+    /// What is at `rel` in the backup has another name here, where this system does not
+    /// take its own.
+    pub(super) fn note_name(&mut self, rel: &RelPath) {
+        let here = os::storable_path(rel);
+        if *here != *rel {
+            let what = format!("this system does not take it, so it is here as {here}");
+            self.withhold(Aspect::Name, &what);
+        }
+    }
+
+    /// Notes how setting the time ended. `with` is what the same call has set as well. A disk's
+    /// times end at some year; beyond it many disks hold their last time without an error, so
+    /// the disk is asked what it holds now.
     pub(super) fn note_time(
         &mut self,
-        what: &str,
+        with: &[Aspect],
         wanted_ns: i128,
         done: io::Result<()>,
         now: impl FnOnce() -> io::Result<i128>,
@@ -56,28 +106,32 @@ impl LeftOut {
         match done {
             Err(error) => {
                 self.is_other |= is_far;
-                self.note(what, Err(error));
+                self.note_with_time(with, &error);
             }
             Ok(()) => match now() {
                 Ok(now_ns) if (now_ns - wanted_ns).abs() > TIME_GRAIN_NS => {
                     self.is_other = true;
-                    self.what.push(format!(
-                        "time: this disk cannot hold {}; it holds {} now",
-                        year(wanted_ns),
-                        year(now_ns)
-                    ));
+                    let (wanted, now) = (year(wanted_ns), year(now_ns));
+                    let what = format!("this disk cannot hold {wanted}; it holds {now} now");
+                    self.add(&[Aspect::Time], Aspect::Time.words(), what);
                 }
                 Ok(_) => {}
-                Err(error) => self.note(what, Err(error)),
+                Err(error) => self.note_with_time(&[], &error),
             },
         }
+    }
+
+    fn note_with_time(&mut self, with: &[Aspect], error: &io::Error) {
+        let aspects: Vec<Aspect> = with.iter().copied().chain([Aspect::Time]).collect();
+        let words: Vec<&str> = aspects.iter().map(|aspect| aspect.words()).collect();
+        self.add(&aspects, &words.join(" and "), chain(error));
     }
 
     /// Set the time of the open file.
     pub(super) fn time_of(&mut self, file: &File, mtime_ns: i128) {
         let done = file.set_modified(os::time_of_ns(mtime_ns));
-        let now = || Ok(os::fingerprint_of(&file.metadata()?).mtime_ns);
-        self.note_time("time", mtime_ns, done, now);
+        let now = || Ok(os::fingerprint_of(file)?.mtime_ns);
+        self.note_time(&[], mtime_ns, done, now);
     }
 
     /// The mode to give after the owner was, or was not, given: without it, no
@@ -91,17 +145,18 @@ impl LeftOut {
         let is_owned = match owned {
             Some(Ok(done)) => done,
             Some(Err(error)) => {
-                self.note("owner", Err(error));
+                self.note(Aspect::Owner, Err(error));
                 false
             }
             None => false,
         };
-        if is_owned || mode & MODE_SET_ID == 0 {
+        if is_owned || mode & MODE_SET_ID == 0 || !os::HAS_MODES {
             return mode;
         }
         // A folder's group is inherited, and lends nobody's rights to a program.
         if kind == Kind::File {
-            self.withhold("set-user-id: it comes back only together with its owner");
+            let what = "it comes back only together with its owner";
+            self.withhold(Aspect::SetUserId, what);
         }
         mode & !MODE_SET_ID
     }
@@ -116,17 +171,32 @@ impl LeftOut {
             true => Class::Unstorable,
             false => Class::Local,
         };
-        (!self.what.is_empty()).then(|| {
-            Fault::new(
-                class,
-                "keep mode, owner, time and attributes",
-                subject,
-                self.what.join("; "),
-            )
-            .hint(
-                "the content is complete; restore to a disk with another file system if it matters",
-            )
-        })
+        let words: Vec<&str> = self.aspects.iter().map(|aspect| aspect.words()).collect();
+        let (last, others) = words.split_last()?;
+        let kept = match others {
+            [] => format!("keep its {last}"),
+            others => format!("keep its {} and {last}", others.join(", ")),
+        };
+        let hint = match self.aspects.contains(&Aspect::Name) {
+            true => {
+                "the content is complete; restore on a system that takes the name if it matters"
+            }
+            false => {
+                "the content is complete; restore to a disk with another file system if it matters"
+            }
+        };
+        let cause = match self.what.as_slice() {
+            // It has just been named.
+            [(of, what)] if of == last => what.clone(),
+            all => {
+                let all: Vec<String> = all
+                    .iter()
+                    .map(|(of, what)| format!("{of}: {what}"))
+                    .collect();
+                all.join("; ")
+            }
+        };
+        Some(Fault::new(class, kept, subject, cause).hint(hint))
     }
 }
 
@@ -152,7 +222,7 @@ mod tests {
     /// What is said when `wanted` was set with this result and `now` is there.
     fn said(wanted: i128, done: io::Result<()>, now: i128) -> Option<Fault> {
         let mut left_out = LeftOut::default();
-        left_out.note_time("time", wanted, done, || Ok(now));
+        left_out.note_time(&[], wanted, done, || Ok(now));
         left_out.fault("f".to_owned())
     }
 
@@ -176,6 +246,43 @@ mod tests {
         assert_eq!(said(YEAR_NS, refused(), 0).unwrap().class, Class::Local);
     }
 
+    /// Named after the bug: "cannot keep name, mode, owner, time and attributes: name: …" of a
+    /// file that lost its name alone.
+    #[test]
+    fn only_what_was_not_kept_is_said_not_to_be_kept() {
+        use Aspect::{Attributes, Mode, Name, Owner, SetUserId, Time};
+        let refused = || Err(io::Error::from(io::ErrorKind::PermissionDenied));
+        for (lost, want) in [
+            (&[Name][..], "keep its name"),
+            (&[Mode], "keep its mode"),
+            (&[Owner, Mode, Owner], "keep its mode and owner"),
+            (
+                &[Attributes, Name, Time],
+                "keep its name, time and attributes",
+            ),
+            (&[SetUserId], "keep its set-user-id bit"),
+        ] {
+            let mut left_out = LeftOut::default();
+            for aspect in lost {
+                left_out.note(*aspect, refused());
+            }
+            left_out.note(Aspect::Time, Ok(()));
+            let fault = left_out.fault("f".to_owned()).unwrap();
+            assert_eq!(fault.operation.words(), want);
+        }
+        let mut left_out = LeftOut::default();
+        left_out.note_time(&[Mode], 0, refused(), || Ok(0));
+        left_out.note_attribute("user.author", refused());
+        let fault = left_out.fault("f".to_owned()).unwrap();
+        assert_eq!(
+            fault.operation.words(),
+            "keep its mode, time and attributes"
+        );
+        assert!(fault.cause.starts_with("mode and time: "), "{fault}");
+        assert!(fault.cause.contains("; user.author: "), "{fault}");
+        assert_eq!(LeftOut::default().fault("f".to_owned()), None);
+    }
+
     #[test]
     fn set_user_id_without_its_owner_is_named_for_files() {
         for (owned, mode, kind, want, is_named) in [
@@ -186,9 +293,12 @@ mod tests {
             (None, 0o1755, Kind::File, 0o1755, false),
         ] {
             let mut left_out = LeftOut::default();
+            // Where files have no such bits nothing is taken from them.
+            let want = if os::HAS_MODES { want } else { mode };
             assert_eq!(left_out.mode_after(owned, mode, kind), want);
             let fault = left_out.fault("f".to_owned());
             let class = fault.map(|fault| fault.class);
+            let is_named = is_named && os::HAS_MODES;
             assert_eq!(class, is_named.then_some(Class::Unstorable), "{mode:o}");
         }
     }

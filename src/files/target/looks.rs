@@ -1,7 +1,7 @@
 //! Mode, time, owner and attributes of a link or a folder that is restored.
 
 use super::given;
-use super::left_out::LeftOut;
+use super::left_out::{Aspect, LeftOut};
 use crate::os::Dir;
 use crate::types::{Attributes, Kind};
 
@@ -26,7 +26,7 @@ pub(super) fn dressed(dir: &Dir, looks: Looks, attributes: &Attributes, is_new: 
     let handle = match given::handle(dir, attributes, is_new) {
         Some(Ok(handle)) => Some(handle),
         Some(Err(error)) => {
-            left_out.note("attributes", Err(error));
+            left_out.note(Aspect::Attributes, Err(error));
             None
         }
         None => None,
@@ -39,7 +39,7 @@ pub(super) fn dressed(dir: &Dir, looks: Looks, attributes: &Attributes, is_new: 
     }
     let done = dir.set_self(attributes.mode_without_acl(mode), looks.mtime_ns);
     let now = || Ok(dir.stat_self()?.fingerprint.mtime_ns);
-    left_out.note_time("mode and time", looks.mtime_ns, done, now);
+    left_out.note_time(&[Aspect::Mode], looks.mtime_ns, done, now);
     if let Some(handle) = &handle {
         given::give_lists(handle, attributes, &mut left_out);
     }

@@ -17,7 +17,7 @@ pub(crate) mod pending;
 
 use super::{fault, path_stat};
 use crate::os;
-use left_out::{Committed, LeftOut};
+use left_out::{Aspect, Committed, LeftOut};
 use looks::{Looks, dressed};
 use pending::Pending;
 
@@ -26,6 +26,7 @@ use super::temp::{TempFile, with_fresh_name};
 use crate::os::{Dir, Trouble};
 use crate::types::{Attributes, Class, Fatal, Fault, Fingerprint, RelPath};
 use parking_lot::Mutex;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -61,8 +62,8 @@ impl Target {
                 &error,
             ))
         };
-        os::create_private_dir_all(dir).map_err(failed)?;
-        let path = dir.canonicalize().map_err(failed)?;
+        os::create_target_dir_all(dir).map_err(failed)?;
+        let path = os::real_path(dir).map_err(failed)?;
         let dir = Dir::open(&path).map_err(failed)?;
         Ok(Self {
             path,
@@ -111,16 +112,40 @@ impl Target {
         })
     }
 
+    /// Where in the folder a file of the backup is: at the same path, but for names that
+    /// this system does not take.
+    pub fn here<'a>(&self, rel: &'a RelPath) -> Cow<'a, RelPath> {
+        os::storable_path(rel)
+    }
+
+    /// True when what stands at `rel` has a name that differs from it in capital letters
+    /// alone, and this system takes them for one. Blocks.
+    ///
+    /// # Errors
+    /// [`Fault`] when that cannot be told.
+    pub fn is_spelled_otherwise(&self, rel: &RelPath) -> Result<bool, Fault> {
+        if !os::NAMES_FOLD_CASE {
+            return Ok(false);
+        }
+        let here = self.here(rel);
+        let failed = |error: &io::Error| fault::writing("look at", shown(rel), error);
+        match path_stat::parent_of(&self.path, &here, "look at")? {
+            Some((dir, Some(name))) => dir.is_spelled_otherwise(name).map_err(|e| failed(&e)),
+            _ => Ok(false),
+        }
+    }
+
     /// What stands at `rel`, links described and not followed. Blocks.
     ///
     /// # Errors
     /// [`Fault`] when that cannot be told.
     pub fn existing(&self, rel: &RelPath) -> Result<Option<Fingerprint>, Fault> {
-        match path_stat::stat(&self.path, rel) {
+        let here = self.here(rel);
+        match path_stat::stat(&self.path, &here) {
             // A folder on the way lets nobody pass: one of ours is opened.
             Err(fault) if fault.class == Class::Unreadable => {
                 self.open_the_way(rel);
-                path_stat::stat(&self.path, rel)
+                path_stat::stat(&self.path, &here)
             }
             done => done,
         }
@@ -139,7 +164,8 @@ impl Target {
             TempFile::create(dir).map_err(|error| fault::writing("write", shown(rel), &error))?;
         Ok(Pending {
             temp,
-            name: name.to_vec(),
+            name: name.into_owned(),
+            rel: rel.clone(),
             subject: shown(rel),
             note: None,
             holes: None,
@@ -165,12 +191,12 @@ impl Target {
         let made = if overwrite {
             let (temp, ()) = with_fresh_name(|temp| dir.create_link(target, temp))
                 .map_err(|error| failed(&error))?;
-            dir.rename(&temp, name).inspect_err(|_| {
+            dir.rename(&temp, &name).inspect_err(|_| {
                 // The rename's own error is the one worth telling.
                 let _ = dir.remove_file(&temp);
             })
         } else {
-            dir.create_link(target, name)
+            dir.create_link(target, &name)
         };
         match made {
             Ok(()) => {}
@@ -180,12 +206,13 @@ impl Target {
             Err(error) => return Err(failed(&error)),
         }
         let mut left_out = LeftOut::default();
+        left_out.note_name(rel);
         if let Some(owner) = looks.owner {
-            left_out.note("owner", dir.set_link_owner(name, owner));
+            left_out.note(Aspect::Owner, dir.set_link_owner(&name, owner));
         }
-        let done = dir.set_link_mtime(name, looks.mtime_ns);
-        let now = || Ok(dir.stat(name)?.fingerprint.mtime_ns);
-        left_out.note_time("time", looks.mtime_ns, done, now);
+        let done = dir.set_link_mtime(&name, looks.mtime_ns);
+        let now = || Ok(dir.stat(&name)?.fingerprint.mtime_ns);
+        left_out.note_time(&[], looks.mtime_ns, done, now);
         Ok(left_out.committed(shown(rel)))
     }
 
@@ -204,18 +231,20 @@ impl Target {
         let (dir, name) = self.place(rel, private_folders)?;
         let failed = |error: &io::Error| fault::writing("create the folder", shown(rel), error);
         // For the owner alone until it has its own mode.
-        match dir.create_dir(name, true) {
+        match dir.create_dir(&name, true) {
             Ok(()) => {}
             Err(error) if os::trouble(&error) == Trouble::Exists => {
-                return match dir.open_dir(name) {
+                return match dir.open_dir(&name) {
                     Ok(_) => Ok(Committed::AlreadyThere),
                     Err(error) => Err(failed(&error)),
                 };
             }
             Err(error) => return Err(failed(&error)),
         }
-        let made = dir.open_dir(name).map_err(|error| failed(&error))?;
-        Ok(dressed(&made, looks, attributes, true).committed(shown(rel)))
+        let made = dir.open_dir(&name).map_err(|error| failed(&error))?;
+        let mut left_out = dressed(&made, looks, attributes, true);
+        left_out.note_name(rel);
+        Ok(left_out.committed(shown(rel)))
     }
 
     /// Wait until everything restored is on the disk. Call it once, at the end. Blocks.
@@ -242,23 +271,26 @@ impl Target {
 
     /// The open folder that `rel` belongs in, created where missing, and its
     /// name there.
-    fn place<'a>(&self, rel: &'a RelPath, private_folders: bool) -> Result<(Dir, &'a [u8]), Fault> {
+    fn place<'a>(
+        &self,
+        rel: &'a RelPath,
+        private_folders: bool,
+    ) -> Result<(Dir, Cow<'a, [u8]>), Fault> {
         let failed = |error: &io::Error| fault::writing("write", shown(rel), error);
         let mut dir = self.dir.try_clone().map_err(|error| failed(&error))?;
         let mut names = rel.components().peekable();
         let mut at = RelPath::root();
         while let Some(name) = names.next() {
-            os::writable_name(name)
-                .map_err(|refused| failed(&io::Error::new(io::ErrorKind::InvalidInput, refused)))?;
+            let here = os::storable_name(name);
             if names.peek().is_none() {
                 self.open_to_write(&dir, &at);
-                return Ok((dir, name));
+                return Ok((dir, here));
             }
             self.open_to_pass(&dir, &at);
-            let (inner, is_made) = match open_or_create(&dir, name, private_folders) {
+            let (inner, is_made) = match open_or_create(&dir, &here, private_folders) {
                 Err(error) if os::trouble(&error) == Trouble::Denied => {
                     self.open_to_write(&dir, &at);
-                    open_or_create(&dir, name, private_folders)
+                    open_or_create(&dir, &here, private_folders)
                 }
                 done => done,
             }

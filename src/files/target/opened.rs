@@ -73,7 +73,8 @@ impl Target {
         let mut at = RelPath::root();
         for name in rel.components() {
             self.open_to_pass(&dir, &at);
-            let (Ok(inner), Ok(next)) = (dir.open_dir(name), at.join(name)) else {
+            let (Ok(inner), Ok(next)) = (dir.open_dir(&os::storable_name(name)), at.join(name))
+            else {
                 return;
             };
             (dir, at) = (inner, next);

@@ -78,7 +78,7 @@ impl Target {
     ) -> Result<(Pending, Option<(Checkpoint, Hasher)>), Fault> {
         let (dir, name) = self.place(rel, private_folders)?;
         let failed = |error: io::Error| fault::writing("write", shown(rel), &error);
-        let file_tag = temp::tag(name);
+        let file_tag = temp::tag(&name);
         let partial = temp::partial_name(&file_tag, &temp::tag(version.as_bytes()));
         clear_others(&dir, &file_tag, &partial).map_err(failed)?;
         let Some((file, is_new)) = take(&dir, partial.as_bytes()).map_err(failed)? else {
@@ -87,7 +87,8 @@ impl Target {
         };
         let mut pending = Pending {
             temp: TempFile::adopt(dir, partial.clone().into_bytes(), file),
-            name: name.to_vec(),
+            name: name.into_owned(),
+            rel: rel.clone(),
             subject: shown(rel),
             note: Some(temp::note_name(&partial).into_bytes()),
             holes: None,
@@ -106,8 +107,8 @@ impl Target {
     /// Bytes on the disk of what an earlier run has left of this file. Blocks.
     pub fn partial_bytes(&self, rel: &RelPath, version: &str) -> u64 {
         let look = || -> Option<u64> {
-            let name = rel.components().last()?;
-            let partial = temp::partial_name(&temp::tag(name), &temp::tag(version.as_bytes()));
+            let name = os::storable_name(rel.components().last()?);
+            let partial = temp::partial_name(&temp::tag(&name), &temp::tag(version.as_bytes()));
             let beside = match rel.parent() {
                 Some(folder) if !folder.is_root() => folder.join(partial.as_bytes()).ok()?,
                 _ => RelPath::from_bytes(partial.as_bytes()).ok()?,
@@ -239,8 +240,8 @@ fn take(dir: &Dir, name: &[u8]) -> io::Result<Option<(File, bool)>> {
 
 /// The name has not been taken from the file between opening and locking it.
 fn is_still_there(dir: &Dir, name: &[u8], file: &File) -> bool {
-    match (dir.stat(name), file.metadata()) {
-        (Ok(found), Ok(meta)) => found.fingerprint.inode == os::fingerprint_of(&meta).inode,
+    match (dir.stat(name), os::fingerprint_of(file)) {
+        (Ok(found), Ok(ours)) => found.fingerprint.inode == ours.inode,
         _ => false,
     }
 }

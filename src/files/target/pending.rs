@@ -3,11 +3,12 @@
 
 use super::given;
 use super::holes::Holes;
-use super::left_out::{Committed, LeftOut};
+use super::left_out::{Aspect, Committed, LeftOut};
 use crate::files::fault;
 use crate::files::temp::TempFile;
 use crate::os;
-use crate::types::{Attributes, Fault, Kind};
+use crate::os::Dir;
+use crate::types::{Attributes, Fault, Kind, RelPath};
 use std::fs::File;
 use std::io;
 use std::io::Write as _;
@@ -17,6 +18,8 @@ use std::io::Write as _;
 pub struct Pending {
     pub(super) temp: TempFile,
     pub(super) name: Vec<u8>,
+    /// Where it is in the backup.
+    pub(super) rel: RelPath,
     pub(super) subject: String,
     /// The name of the note about what is safe of it, where a later run may go on.
     pub(super) note: Option<Vec<u8>>,
@@ -96,6 +99,7 @@ impl Pending {
         self.finish_holes()
             .map_err(|error| fault::writing("write", &self.subject, &error))?;
         let mut left_out = LeftOut::default();
+        left_out.note_name(&self.rel);
         let file = &self.temp.file;
         // The owner first: changing that clears bits of the mode.
         let owned = owner.map(|owner| os::set_owner(file, owner));
@@ -104,7 +108,7 @@ impl Pending {
         given::take_others(file, attributes, &mut left_out);
         given::give(file, attributes, &mut left_out);
         let mode = attributes.mode_without_acl(mode);
-        left_out.note("mode", os::set_mode(file, mode));
+        left_out.note(Aspect::Mode, os::set_mode(file, mode));
         given::give_lists(file, attributes, &mut left_out);
         left_out.time_of(file, mtime_ns);
         let failed = |error: io::Error| fault::writing("write", &self.subject, &error);
@@ -115,15 +119,24 @@ impl Pending {
         make_way()?;
         let failed = |error: io::Error| fault::writing("write", &self.subject, &error);
         let (dir, temp) = (&self.temp.dir, &self.temp.name);
-        let renamed = if overwrite {
-            dir.rename(temp, &self.name).map(|()| true)
-        } else {
-            dir.rename_new(temp, &self.name)
-        };
+        let renamed = take_name(dir, temp, &self.name, overwrite);
         if !renamed.map_err(failed)? {
             return Ok(Committed::AlreadyThere);
         }
         self.temp.keep();
         Ok(left_out.committed(std::mem::take(&mut self.subject)))
     }
+}
+
+/// Give the file its name; `false` when something has it that is not replaced. Where names
+/// that differ in capital letters alone are one, a file of another name is not replaced
+/// either, and is not even when both are written at the same time.
+fn take_name(dir: &Dir, temp: &[u8], name: &[u8], overwrite: bool) -> io::Result<bool> {
+    if os::NAMES_FOLD_CASE || !overwrite {
+        let is_done = dir.rename_new(temp, name)?;
+        if is_done || !overwrite || dir.is_spelled_otherwise(name)? {
+            return Ok(is_done);
+        }
+    }
+    dir.rename(temp, name).map(|()| true)
 }

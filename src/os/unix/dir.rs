@@ -123,6 +123,40 @@ impl Dir {
         Ok(File::from(fd))
     }
 
+    /// The same of a file of Keepwatch's own. Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn open_own_file(&self, name: &[u8]) -> io::Result<File> {
+        self.open_file(name)
+    }
+
+    /// The file `name` as a shadow copy of its volume has it: there are none here.
+    ///
+    /// # Errors
+    /// Never on Unix.
+    pub fn open_in_shadow(&self, _name: &[u8]) -> io::Result<Option<File>> {
+        Ok(None)
+    }
+
+    /// Open the file `name` to set its mode, times and attributes; a link is refused.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn open_to_set(&self, name: &[u8]) -> io::Result<File> {
+        self.open_file(name)
+    }
+
+    /// True when what stands at `name` has a name that differs in capital letters: not
+    /// looked for here.
+    ///
+    /// # Errors
+    /// Never on Unix.
+    pub fn is_spelled_otherwise(&self, _name: &[u8]) -> io::Result<bool> {
+        Ok(false)
+    }
+
     /// The target of the link `name`, as it is written there. Blocks.
     ///
     /// # Errors
@@ -200,7 +234,7 @@ fn found_of(stat: &Stat) -> Found {
 mod tests {
     use super::*;
     use crate::os::found::time_of_ns;
-    use crate::os::unix::system::{fingerprint_of, folder_id, set_mode};
+    use crate::os::unix::system::{fingerprint_of, id_at, id_of, set_mode};
 
     fn dir() -> (tempfile::TempDir, Dir) {
         let temp = tempfile::tempdir().unwrap();
@@ -216,14 +250,14 @@ mod tests {
         set_mode(&file, 0o4751).unwrap();
         file.set_modified(time_of_ns(-1)).unwrap();
         let by_name = dir.stat(b"f").unwrap();
-        let meta = file.metadata().unwrap();
-        assert_eq!(by_name.fingerprint, fingerprint_of(&meta));
+        assert_eq!(by_name.fingerprint, fingerprint_of(&file).unwrap());
         assert_eq!(by_name.fingerprint.mtime_ns, -1);
         assert_eq!(by_name.fingerprint.mode, 0o4751);
-        assert_eq!((by_name.dev, by_name.fingerprint.inode), folder_id(&meta));
+        let id = (by_name.dev, by_name.fingerprint.inode);
+        assert_eq!(id, id_of(&file).unwrap());
         let itself = dir.stat_self().unwrap();
-        let meta = std::fs::metadata(temp.path()).unwrap();
-        assert_eq!((itself.dev, itself.fingerprint.inode), folder_id(&meta));
+        let id = (itself.dev, itself.fingerprint.inode);
+        assert_eq!(id, id_at(temp.path()).unwrap());
         assert_eq!(itself.fingerprint.size_bytes, 0);
     }
 

@@ -2,7 +2,7 @@
 //! remove. No operation replaces what has a name but [`Dir::rename`].
 
 use super::dir::{Dir, READ};
-use super::system::{MODE_BITS, is_privileged, set_mode, set_owner};
+use super::system::{is_privileged, set_mode, set_owner};
 use crate::os::found::{NS_PER_S, time_of_ns};
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use rustix::io::Errno;
@@ -117,6 +117,7 @@ impl Dir {
     pub fn set_self_mode(&self, mode: u32) -> io::Result<()> {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         {
+            use super::system::MODE_BITS;
             use std::os::fd::AsRawFd as _;
             // A handle to look names up with takes no other way.
             let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());

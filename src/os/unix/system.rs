@@ -9,7 +9,7 @@ use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Permission bits, without the file type.
 pub(super) const MODE_BITS: u32 = 0o7777;
@@ -24,8 +24,23 @@ pub(super) fn near_ns_of_parts(seconds: i64, nanoseconds: i64) -> i64 {
     seconds.saturating_mul(NS_PER_S).saturating_add(nanoseconds)
 }
 
-/// The fingerprint that this metadata amounts to.
-pub fn fingerprint_of(meta: &Metadata) -> Fingerprint {
+/// What an open file is now.
+///
+/// # Errors
+/// What the operating system says.
+pub fn fingerprint_of(file: &File) -> io::Result<Fingerprint> {
+    Ok(of_metadata(&file.metadata()?))
+}
+
+/// What stands at a path itself.
+///
+/// # Errors
+/// What the operating system says.
+pub fn fingerprint_at(path: &Path) -> io::Result<Fingerprint> {
+    Ok(of_metadata(&path.symlink_metadata()?))
+}
+
+fn of_metadata(meta: &Metadata) -> Fingerprint {
     let kind = match meta.file_type() {
         t if t.is_file() => Kind::File,
         t if t.is_dir() => Kind::Folder,
@@ -54,9 +69,34 @@ pub fn boot_now() -> BootMs {
     BootMs(ms.saturating_add(now.tv_nsec / 1_000_000))
 }
 
-/// What tells a folder from another one put in its place: file system and inode.
-pub fn folder_id(meta: &Metadata) -> (u64, u64) {
-    (meta.dev(), meta.ino())
+/// What tells an open file or folder from another one: file system and inode.
+///
+/// # Errors
+/// What the operating system says.
+pub fn id_of(file: &File) -> io::Result<(u64, u64)> {
+    file.metadata().map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// The same of what stands at a path; a link is followed.
+///
+/// # Errors
+/// What the operating system says.
+pub fn id_at(path: &Path) -> io::Result<(u64, u64)> {
+    path.metadata().map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// The same of what stands at a path itself.
+///
+/// # Errors
+/// What the operating system says.
+pub fn link_id_at(path: &Path) -> io::Result<(u64, u64)> {
+    path.symlink_metadata().map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// Whether an id that was noted for a folder is one of an earlier version, with which
+/// today's cannot be compared: there are none here.
+pub fn is_id_of_before(_noted: (u64, u64), _made_ns: Option<i64>) -> bool {
+    false
 }
 
 /// A component of a path as the operating system has it.
@@ -75,6 +115,11 @@ pub fn path_for_patterns(path: &[u8]) -> Cow<'_, Path> {
 /// The bytes of an operating system's name.
 pub fn bytes_of_name(name: &OsStr) -> Vec<u8> {
     name.as_bytes().to_vec()
+}
+
+/// The name under which what is called `name` can be stored here: itself.
+pub fn storable_name(name: &[u8]) -> Cow<'_, [u8]> {
+    Cow::Borrowed(name)
 }
 
 /// Refuse a name that would be stored under another one here.
@@ -184,6 +229,28 @@ pub fn private_options() -> OpenOptions {
 pub fn create_private_dir_all(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
+
+/// Create a folder to restore into and those above it, for their owner alone (0700).
+///
+/// # Errors
+/// What the operating system says.
+pub fn create_target_dir_all(path: &Path) -> io::Result<()> {
+    create_private_dir_all(path)
+}
+
+/// The path without links.
+///
+/// # Errors
+/// What the operating system says.
+pub fn real_path(path: &Path) -> io::Result<PathBuf> {
+    path.canonicalize()
+}
+
+/// This system has no shadow copies: nothing is done.
+pub fn use_shadow_copies(_list: &Path) {}
+
+/// See [`use_shadow_copies`].
+pub fn end_shadow_copies() {}
 
 /// Bytes that this account may still write to the disk that `path` is on.
 ///

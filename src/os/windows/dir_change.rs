@@ -1,22 +1,23 @@
 //! What a folder lets be done to its children and itself: create, set, rename, remove.
 //! No operation replaces what has a name but [`Dir::rename`].
 
-use super::dir::Dir;
+use super::dir::{Dir, RIGHT_WRITE_ATTRIBUTES};
+use super::sys;
+use super::system::{FLAG_BACKUP_SEMANTICS, FLAG_OPEN_REPARSE_POINT};
 use crate::os::found::time_of_ns;
 use crate::os::names;
 use crate::os::names::NameRefused;
+use crate::os::reparse;
+use crate::os::reparse::JUNCTION_PREFIX;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::windows::ffi::OsStringExt;
 use std::os::windows::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf, Prefix};
 
-/// `FILE_FLAG_BACKUP_SEMANTICS` (winbase.h): needed to open a folder.
-const FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
-
-/// `FILE_WRITE_ATTRIBUTES` (winnt.h): needed to set a folder's times.
-const RIGHT_WRITE_ATTRIBUTES: u32 = 0x0100;
+/// `GENERIC_WRITE` (winnt.h).
+const RIGHT_WRITE: u32 = 0x4000_0000;
 
 impl Dir {
     /// Create the file `name`; what already has this name is left as it is. Blocks.
@@ -37,11 +38,7 @@ impl Dir {
     /// # Errors
     /// What the operating system says.
     pub fn reopen_file(&self, name: &[u8]) -> io::Result<File> {
-        let path = self.child(name)?;
-        if !path.symlink_metadata()?.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
-        }
-        OpenOptions::new().read(true).write(true).open(path)
+        self.open_plain(name, OpenOptions::new().read(true).write(true))
     }
 
     /// Create the folder `name`, with the rights it inherits. Blocks.
@@ -52,17 +49,21 @@ impl Dir {
         std::fs::create_dir(self.new_child(name)?)
     }
 
-    /// Create the link `name`; what already has this name is left as it is.
-    /// It becomes a link to a folder when a folder is there now. Blocks.
+    /// Create the link `name`; what already has this name is left as it is. A target that
+    /// begins with `\\??\\` makes a junction, which needs no privilege; any other a symbolic
+    /// link, to a folder when [`leads_to_folder`] says so. Blocks.
     ///
     /// # Errors
     /// What the operating system says; `AlreadyExists` when the name is taken.
     pub fn create_link(&self, target: &[u8], name: &[u8]) -> io::Result<()> {
         let wide = names::bytes_to_wide(target)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, NameRefused::NotText))?;
-        let target = PathBuf::from(OsString::from_wide(&wide));
         let path = self.new_child(name)?;
-        if self.path.join(&target).is_dir() {
+        if target.starts_with(JUNCTION_PREFIX) {
+            return create_junction(&path, &wide);
+        }
+        let target = PathBuf::from(OsString::from_wide(&wide));
+        if leads_to_folder(&self.path, &target) {
             std::os::windows::fs::symlink_dir(target, path)
         } else {
             std::os::windows::fs::symlink_file(target, path)
@@ -85,11 +86,7 @@ impl Dir {
     /// # Errors
     /// What the operating system says.
     pub fn set_self(&self, _mode: u32, mtime_ns: i128) -> io::Result<()> {
-        OpenOptions::new()
-            .access_mode(RIGHT_WRITE_ATTRIBUTES)
-            .custom_flags(FLAG_BACKUP_SEMANTICS)
-            .open(&self.path)?
-            .set_modified(time_of_ns(mtime_ns))
+        self.open_self()?.set_modified(time_of_ns(mtime_ns))
     }
 
     /// Folders have no mode here.
@@ -140,7 +137,8 @@ impl Dir {
         if to.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        std::fs::rename(self.child(from)?, to)
+        let from = self.child(from)?;
+        despite_read_only(&to, || std::fs::rename(&from, &to))
     }
 
     /// Rename within this folder, unless the name `to` is taken: then `false`,
@@ -153,11 +151,16 @@ impl Dir {
         // A second name fails when the first is taken; a rename would replace it.
         match std::fs::hard_link(&old, &new) {
             Ok(()) => {
+                let before = old.symlink_metadata()?.permissions();
                 self.remove_file(from)?;
+                if before.readonly() && !new.symlink_metadata()?.permissions().readonly() {
+                    // Both names are of one file, which had to lose the mark for a moment.
+                    std::fs::set_permissions(new, before)?;
+                }
                 return Ok(true);
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-            // FAT and many network disks have no second names.
+            // FAT and many network disks have no second names, nor have folders.
             Err(_) => {}
         }
         match self.create_file(to) {
@@ -196,7 +199,7 @@ impl Dir {
         if path.symlink_metadata()?.file_type().is_symlink_dir() {
             std::fs::remove_dir(path)
         } else {
-            std::fs::remove_file(path)
+            despite_read_only(&path, || std::fs::remove_file(&path))
         }
     }
 
@@ -216,3 +219,74 @@ impl Dir {
         Ok(())
     }
 }
+
+/// Whether a folder is where a link in `folder` leads to. No link on the way is followed, and
+/// no other computer is asked: `target` is what a bucket says, and Windows would log on to
+/// whatever server that names. Blocks.
+fn leads_to_folder(folder: &Path, target: &Path) -> bool {
+    let mut at = folder.to_owned();
+    let mut components = target.components().peekable();
+    while let Some(component) = components.next() {
+        match component {
+            Component::Prefix(prefix) => match prefix.kind() {
+                Prefix::Disk(_) | Prefix::VerbatimDisk(_) => at = prefix.as_os_str().into(),
+                _ => return false,
+            },
+            Component::RootDir => at.push(r"\"),
+            Component::CurDir => {}
+            Component::ParentDir => drop(at.pop()),
+            Component::Normal(name) => at.push(name),
+        }
+        let is_last = components.peek().is_none();
+        match at.symlink_metadata() {
+            Ok(meta) if meta.is_dir() => {}
+            Ok(meta) => return is_last && meta.file_type().is_symlink_dir(),
+            // `C:` by itself is no folder yet.
+            Err(_) if matches!(component, Component::Prefix(_)) => {}
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+/// Make an empty folder a junction to `target`, which begins with the system's own prefix.
+fn create_junction(path: &Path, target: &[u16]) -> io::Result<()> {
+    let data = reparse::junction_data(target)
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
+    std::fs::create_dir(path)?;
+    let made = OpenOptions::new()
+        .access_mode(RIGHT_WRITE)
+        .custom_flags(FLAG_BACKUP_SEMANTICS | FLAG_OPEN_REPARSE_POINT)
+        .open(path)
+        .and_then(|folder| sys::set_reparse_data(&folder, &data));
+    made.inspect_err(|_| {
+        // An empty folder would look like a restored one.
+        let _ = std::fs::remove_dir(path);
+    })
+}
+
+/// Rename over, or remove, what stands at `path`. Where the system knows no removal by
+/// POSIX' rules (FAT, older servers), and for renaming over it, a file that is marked as
+/// read-only refuses that.
+fn despite_read_only(path: &Path, act: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    let refused = match act() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => error,
+        done => return done,
+    };
+    let before = match path.symlink_metadata() {
+        Ok(meta) if meta.is_file() && meta.permissions().readonly() => meta.permissions(),
+        _ => return Err(refused),
+    };
+    let mut writable = before.clone();
+    #[allow(clippy::permissions_set_readonly_false)]
+    writable.set_readonly(false);
+    std::fs::set_permissions(path, writable)?;
+    act().inspect_err(|_| {
+        // It stays what it was; the refusal is what is worth telling.
+        let _ = std::fs::set_permissions(path, before);
+    })
+}
+
+#[cfg(test)]
+#[path = "dir_tests.rs"]
+mod tests;

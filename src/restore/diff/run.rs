@@ -36,6 +36,9 @@ pub struct Compared {
     pub failed: Bounded<Fault>,
     /// What was asked for and matched nothing.
     pub unmatched: Vec<String>,
+    /// What was asked for and matched something.
+    #[serde(skip)]
+    pub matched: Vec<String>,
     /// When the earliest version that was seen was stored, milliseconds since 1970.
     pub first_ms: Option<WallMs>,
 }
@@ -117,6 +120,7 @@ pub async fn compare(
         tell(&finding);
     }
     compared.unmatched = comparison.selector.unmatched();
+    compared.matched = comparison.selector.matched();
     compared.first_ms = pairs.first_ms();
     Ok(compared)
 }

@@ -4,9 +4,12 @@
 //! that out. When only one file fails, the others must not wait for it. The
 //! breaker tells the two apart; it never decides about a path's own retry.
 
+mod denials;
+
 use super::Backoff;
 use super::times::passed;
 use crate::types::{Class, Fault, WallMs};
+use denials::Denials;
 
 /// A network that fails meets every path: this many *different* paths in a row
 /// and no success between. Two can be a coincidence.
@@ -16,9 +19,9 @@ const PATHS_TO_OPEN: usize = 3;
 /// another may start.
 const PROBE_PATIENCE_MS: u64 = 5 * 60_000;
 
-/// Paths known to be denied while others pass (a policy with a hole). They no
-/// longer open the breaker; more than these are a fault of the bucket as such.
-const EXCUSED_MAX: usize = 16;
+/// When fewer paths than that are all there is, and they fail for so long, the bucket is
+/// asked by itself, once in such a time. Retries of one path span it.
+const DOUBT_MS: u64 = 60_000;
 
 /// The state of the breaker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,10 +92,9 @@ pub struct CircuitBreaker {
     /// Different paths that failed in passing, without a success between, and
     /// whether by asking alone.
     failing: Vec<(u64, bool)>,
-    /// The path whose denial opened the breaker, while it is open.
-    denied: Option<u64>,
-    /// Paths that are denied for themselves; newest last.
-    excused: Vec<u64>,
+    /// When the first of them failed, or the bucket was asked by itself because of them.
+    failing_since_ms: Option<WallMs>,
+    denials: Denials,
 }
 
 impl Default for CircuitBreaker {
@@ -107,8 +109,8 @@ impl CircuitBreaker {
         Self {
             state: BreakerState::Closed,
             failing: Vec::with_capacity(PATHS_TO_OPEN),
-            denied: None,
-            excused: Vec::new(),
+            failing_since_ms: None,
+            denials: Denials::default(),
         }
     }
 
@@ -140,7 +142,7 @@ impl CircuitBreaker {
                 probe_at_ms,
                 attempts,
             } => {
-                if !passed(*probe_at_ms, now_ms, Backoff::of(fault.class).cap_ms) {
+                if !passed(*probe_at_ms, now_ms, probe_wait_max_ms(fault.class)) {
                     return MayStart::No {
                         until_ms: *probe_at_ms,
                     };
@@ -171,15 +173,29 @@ impl CircuitBreaker {
         MayStart::ProbeOnly
     }
 
+    /// Let the next path find out now whether the bucket answers again.
+    pub fn probe_now(&mut self, now_ms: WallMs) {
+        if let BreakerState::Open { probe_at_ms, .. } = &mut self.state {
+            *probe_at_ms = now_ms;
+        }
+    }
+
+    /// Whether everything may start, or a probe may or is under way.
+    pub fn is_passing(&self, now_ms: WallMs) -> bool {
+        match &self.state {
+            BreakerState::Closed | BreakerState::HalfOpen { .. } => true,
+            BreakerState::Open {
+                probe_at_ms, fault, ..
+            } => passed(*probe_at_ms, now_ms, probe_wait_max_ms(fault.class)),
+        }
+    }
+
     /// The bucket has acknowledged something of this path. A large file need
     /// not be complete: its first stored part proves as much.
     pub fn success(&mut self, path_hash: u64, now_ms: WallMs) -> Option<Transition> {
-        self.failing.clear();
-        self.excused.retain(|excused| *excused != path_hash);
+        self.forget_failing();
+        self.denials.excuse_others(path_hash);
         let since_ms = self.outage()?.0;
-        if let Some(denied) = self.denied.take().filter(|denied| *denied != path_hash) {
-            self.excuse(denied);
-        }
         self.state = BreakerState::Closed;
         Some(Transition::Closed {
             after_ms: now_ms.elapsed_ms(since_ms),
@@ -198,17 +214,50 @@ impl CircuitBreaker {
             }
             None => {
                 self.failing.retain(|(_, is_reading)| !is_reading);
+                if self.failing.is_empty() {
+                    self.forget_failing();
+                }
                 None
             }
         }
+    }
+
+    /// Whether to ask the bucket itself: a path or two have failed for long, and there are
+    /// no others that would tell whether it is them or the bucket. A yes is given once in
+    /// [`DOUBT_MS`]; an answer that is a failure goes to [`CircuitBreaker::unreachable`].
+    pub fn is_in_doubt(&mut self, now_ms: WallMs) -> bool {
+        let is_due = self.outage().is_none()
+            && self
+                .failing_since_ms
+                .is_some_and(|since_ms| passed(since_ms.plus(DOUBT_MS), now_ms, DOUBT_MS));
+        if is_due {
+            self.failing_since_ms = Some(now_ms);
+        }
+        is_due
+    }
+
+    /// The bucket was asked by itself, and failed: it is not the paths.
+    pub fn unreachable(
+        &mut self,
+        fault: &Fault,
+        now_ms: WallMs,
+        random: u64,
+    ) -> Option<Transition> {
+        if self.outage().is_some() || !fault.class.is_destination() {
+            return None;
+        }
+        self.open(fault, now_ms, now_ms, 1, random);
+        Some(Transition::Opened {
+            fault: fault.clone(),
+        })
     }
 
     /// The bucket answers questions, and nothing waits for it any more: there
     /// is no outage that would harm anybody.
     pub fn idle(&mut self, now_ms: WallMs) -> Option<Transition> {
         let since_ms = self.outage()?.0;
-        self.failing.clear();
-        self.denied = None;
+        self.forget_failing();
+        self.denials.forget();
         self.state = BreakerState::Closed;
         Some(Transition::Closed {
             after_ms: now_ms.elapsed_ms(since_ms),
@@ -226,7 +275,7 @@ impl CircuitBreaker {
     ) -> Option<Transition> {
         match &self.state {
             BreakerState::Closed => {
-                if !self.opens(fault, path_hash) {
+                if !self.opens(fault, path_hash, now_ms) {
                     return None;
                 }
                 self.open(fault, now_ms, now_ms, 1, random);
@@ -246,6 +295,9 @@ impl CircuitBreaker {
                     return None;
                 }
                 let (since_ms, attempts) = (*since_ms, attempts.saturating_add(1));
+                if fault.class == Class::Denied {
+                    self.denials.note(path_hash, now_ms);
+                }
                 if fault.class.is_destination() {
                     self.open(fault, since_ms, now_ms, attempts, random);
                 } else {
@@ -278,25 +330,25 @@ impl CircuitBreaker {
     }
 
     /// Whether a failure that came while closed is the bucket's.
-    fn opens(&mut self, fault: &Fault, path_hash: u64) -> bool {
+    fn opens(&mut self, fault: &Fault, path_hash: u64, now_ms: WallMs) -> bool {
         match fault.class {
             Class::Credentials | Class::NoBucket | Class::Untrusted => true,
-            Class::Denied => {
-                if self.excused.contains(&path_hash) {
-                    return false;
-                }
-                self.denied = Some(path_hash);
-                true
-            }
+            Class::Denied => self.denials.are_of_the_bucket(path_hash, now_ms),
             // One file may be too large for the room that is left.
             Class::Transient | Class::SlowDown | Class::Full => {
                 if !self.failing.iter().any(|(path, _)| *path == path_hash) {
                     self.failing.push((path_hash, fault.operation.is_reading()));
                 }
+                self.failing_since_ms.get_or_insert(now_ms);
                 self.failing.len() >= PATHS_TO_OPEN
             }
             _ => false,
         }
+    }
+
+    fn forget_failing(&mut self) {
+        self.failing.clear();
+        self.failing_since_ms = None;
     }
 
     fn open(
@@ -307,8 +359,11 @@ impl CircuitBreaker {
         attempts: u32,
         random: u64,
     ) {
-        self.failing.clear();
-        let delay_ms = Backoff::of(fault.class).delay_ms(attempts, random);
+        self.forget_failing();
+        let delay_ms = match fault.class {
+            Class::Denied => denials::probe_delay_ms(attempts, random),
+            class => Backoff::of(class).delay_ms(attempts, random),
+        };
         self.state = BreakerState::Open {
             since_ms,
             fault: fault.clone(),
@@ -316,13 +371,13 @@ impl CircuitBreaker {
             attempts,
         };
     }
+}
 
-    /// Another path passed while this one was denied: it is this path alone.
-    fn excuse(&mut self, path_hash: u64) {
-        if self.excused.len() >= EXCUSED_MAX {
-            self.excused.remove(0);
-        }
-        self.excused.push(path_hash);
+/// The longest wait for a probe.
+fn probe_wait_max_ms(class: Class) -> u64 {
+    match class {
+        Class::Denied => denials::PROBES.cap_ms,
+        _ => Backoff::of(class).cap_ms,
     }
 }
 

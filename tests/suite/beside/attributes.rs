@@ -269,6 +269,44 @@ async fn a_bucket_gives_no_rights_to_programs() {
     assert_eq!(capability, Err(rustix::io::Errno::NODATA));
 }
 
+/// Named after the bug: what came from Windows differed here for ever, as nothing on this
+/// computer can have what Windows keeps of a file.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_windows_keeps_is_named_and_is_no_difference_here() {
+    let bench = Bench::new();
+    let mut attributes = Attributes::default();
+    attributes.insert("user.comment".into(), b"mine".to_vec());
+    attributes.insert("windows.attributes".into(), b"hidden".to_vec());
+    attributes.insert("windows.sddl".into(), b"O:BA".to_vec());
+    let mut object = Object::file(b"hello");
+    object.meta.attributes = Carried::Here(attributes);
+    bench.put("a.txt", &object).await;
+    let to = bench.folder("out");
+    let run = |more: &[&str]| {
+        let mut command = program();
+        command.args(["restore", "--vault", bench.vault().to_str().unwrap()]);
+        command.args(["--to", to.to_str().unwrap()]).args(more);
+        let output = finish(&mut command);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        said(&output)
+    };
+    let text = run(&[]);
+    for name in ["windows.attributes", "windows.sddl"] {
+        let line = format!("{name}: it is of another operating system");
+        assert!(text.contains(&line), "{text}");
+    }
+    assert_eq!(of(&to.join("a.txt")).to_text(), "user.comment:bWluZQ==");
+    let text = run(&["--in-place"]);
+    assert!(
+        text.contains("1 was there already and is the same"),
+        "{text}"
+    );
+    set(&to.join("a.txt"), "user.comment", b"another");
+    let text = run(&["--in-place"]);
+    assert!(text.contains("1 file (0 bytes)"), "{text}");
+    assert_eq!(of(&to.join("a.txt")).to_text(), "user.comment:bWluZQ==");
+}
+
 /// What this account may not give is named, and costs neither the file nor the run.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_ordinary_account_may_not_give_is_named() {

@@ -57,7 +57,8 @@ async fn the_daemon_verifies_and_repairs_while_it_runs_and_so_does_the_command_a
     // As it stands there it names the program and the configuration.
     let (told, named) = told.split_once(" --config ").unwrap();
     assert_eq!(named, config);
-    let told = told.split("keepwatch verify ").nth(1).unwrap();
+    // The program is called keepwatch, or keepwatch.exe with the path to it.
+    let told = told.split(" verify ").nth(1).unwrap();
     let mut told: Vec<&str> = told.split(' ').collect();
     assert!(told.contains(&"a.txt"), "{told:?}");
     told.push("--json");

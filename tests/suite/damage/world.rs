@@ -2,6 +2,7 @@
 //! back as it was any number of times.
 
 use super::acts::Wire;
+use crate::harness::os::{copy_tree, symlink};
 use crate::harness::{BUCKET, Rig};
 use crate::manifest;
 use crate::raw;
@@ -18,7 +19,6 @@ use keepwatch::types::{Origin, WallMs};
 use keepwatch::verify::{Ask, Deep, Verified};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 
 /// What is never damaged, and must come back whatever else is.
@@ -78,7 +78,7 @@ impl World {
                 None => fs::remove_file(rig.path(path)).unwrap(),
                 Some(Thing::File(content)) => rig.write(path, content),
                 Some(Thing::Link(target)) => {
-                    std::os::unix::fs::symlink(target, rig.path(path)).unwrap();
+                    symlink(target, rig.path(path));
                 }
                 Some(Thing::Folder) => fs::create_dir(rig.path(path)).unwrap(),
             }
@@ -205,6 +205,5 @@ pub fn file(content: &str) -> Option<Thing> {
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to.parent().unwrap()).unwrap();
-    let status = Command::new("cp").arg("-a").arg(from).arg(to).status();
-    assert!(status.unwrap().success());
+    copy_tree(from, to);
 }

@@ -132,8 +132,13 @@ async fn what_comes_back_ends_the_hold_by_itself_and_is_told() {
     fs::rename(rig.path("year"), &away).unwrap();
     until_warned(&daemon, "deletions").await;
     until_told(&rig, "lost most of its files").await;
+    // The scan that the hold asks for must not be the one that finds them back.
+    until("a scan has held them back", async || {
+        let board = daemon.components().sources[0].status.snapshot();
+        board.last_scan.is_some_and(|scan| scan.held > 0)
+    })
+    .await;
     fs::rename(&away, rig.path("year")).unwrap();
-    scan_whole(&daemon.components().sources[0], false).await;
     until_calm(&daemon).await;
     rig.until_equal(&daemon).await;
     assert!(

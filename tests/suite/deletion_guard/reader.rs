@@ -2,8 +2,8 @@
 //! service, and somebody else with `sudo`, each with nothing in the environment.
 
 use super::{Tree, until_told};
+use crate::harness::served::{ACCESS_KEY, SECRET_KEY, Served};
 use crate::harness::{BUCKET, Rig, Running, finish, in_bucket, on_disk, program, until};
-use crate::pages::{ACCESS_KEY, SECRET_KEY, Served};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;

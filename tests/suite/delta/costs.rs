@@ -3,11 +3,10 @@
 use super::line::{Lie, Line, Traffic};
 use super::{Desk, MIB, noise, table};
 use crate::errors::unprotected;
+use crate::harness::os::gunzip;
 use crate::harness::until;
 use keepwatch::types::ContentHash;
 use std::fs;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Bytes that 1 MiB of change may cost: the target.
@@ -68,22 +67,6 @@ async fn a_raw_file_sends_what_changed_and_every_version_comes_back() {
     assert!(cost.sent <= SMALL_CHANGE_MAX && cost.copies > 0, "{cost:?}");
     desk.every_version_is_whole(|bytes| bytes).await;
     desk.stop().await;
-}
-
-/// The plain tool.
-pub fn gunzip(bytes: Vec<u8>) -> Vec<u8> {
-    let mut child = Command::new("gunzip")
-        .arg("-c")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let writer = std::thread::spawn(move || stdin.write_all(&bytes).unwrap());
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    assert!(output.status.success());
-    output.stdout
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,7 +61,8 @@ async fn so_is_it_of_compressed_files_whose_list_cannot_be_made_again() {
     let third = [&second[..], &table(1_000, 9)].concat();
     let cost = desk.save(&third).await;
     assert!(cost.copies > 0 && cost.sent < CHANGE_MAX, "{cost:?}");
-    desk.every_version_is_whole(super::costs::gunzip).await;
+    desk.every_version_is_whole(crate::harness::os::gunzip)
+        .await;
     desk.stop().await;
 }
 

@@ -114,7 +114,8 @@ async fn an_older_server_is_believed_of_compressed_files_as_well() {
     let second = [&first[..], &table(1_000, 8)].concat();
     let cost = desk.save(&second).await;
     assert!(cost.copies > 0 && cost.sent < whole.sent / 2, "{cost:?}");
-    desk.every_version_is_whole(super::costs::gunzip).await;
+    desk.every_version_is_whole(crate::harness::os::gunzip)
+        .await;
     desk.stop().await;
 }
 
@@ -167,7 +168,8 @@ async fn a_lie_about_a_compressed_file_is_found_out_as_well() {
         let second = [&first[..], &table(1_000, 6)].concat();
         let cost = desk.save(&second).await;
         assert!(cost.sent >= whole.sent, "{is_old}: {cost:?}");
-        desk.every_version_is_whole(super::costs::gunzip).await;
+        desk.every_version_is_whole(crate::harness::os::gunzip)
+            .await;
         desk.stop().await;
     }
 }

@@ -176,7 +176,7 @@ fn restored(first: &Rig) -> (Rig, std::path::PathBuf) {
     }
     let file = write_config(&second, "");
     let text = fs::read_to_string(&file).unwrap();
-    let vault = format!("path = \"{}\"", first.vault_dir().display());
+    let vault = format!("path = '{}'", first.vault_dir().display());
     fs::write(&file, text.replace("path = \"vault\"", &vault)).unwrap();
     (second, file)
 }

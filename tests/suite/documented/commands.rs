@@ -270,8 +270,8 @@ fn a_command_or_flag_that_there_is_not_is_named_with_its_line() {
         ),
         (
             "docs/OPERATIONS.md",
-            "ExecStart=/usr/local/bin/keepwatch --config",
-            "ExecStart=/usr/local/bin/keepwatch --conf",
+            "sudo keepwatch service start",
+            "sudo keepwatch service begin",
         ),
         ("docs/OPERATIONS.md", "`digest --send`", "`digest --mail`"),
         (

@@ -60,7 +60,7 @@ fn load_text(text: &str) -> Result<Config, Fatal> {
     let defaults = Defaults {
         state_dir: "/default/state".into(),
         log_dir: "/default/log".into(),
-        home_dir: None,
+        home: keepwatch::types::Home::Nowhere,
         computer_time_zone: jiff::tz::TimeZone::UTC,
     };
     let mut config = load(&file, &overrides, [], &defaults)?;

@@ -2,7 +2,10 @@
 //! by itself once there is room. Full is played by a limit on the size of
 //! files, which needs no rights and no disk of one's own.
 
-use crate::harness::{Rig, Running, in_bucket, on_disk, program, until, write_config};
+use super::no_room::ENDS_WITHIN;
+use crate::harness::{
+    Rig, Running, finish_within, in_bucket, on_disk, program, until, write_config,
+};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::fs;
 use std::path::Path;
@@ -99,4 +102,56 @@ async fn a_full_disk_is_told_and_nothing_is_lost() {
     })
     .await;
     assert_eq!(daemon.stop(), Some(0));
+}
+
+/// `--reconcile` while no file of that process may grow beyond this.
+fn reconcile_limited(config: &Path, bytes_max: u64) -> Command {
+    let program = program();
+    let mut command = Command::new("sh");
+    // Not killed by the signal that comes with the limit, which is in 512 bytes.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"",
+        bytes_max / 512
+    );
+    command
+        .args(["-c", &script])
+        .arg(program.get_program())
+        .arg("--config")
+        .arg(config)
+        .arg("--reconcile")
+        .env("KEEPWATCH_LOG__LEVEL", "error");
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
+/// The disk that holds the state folder; `no_room` has the same of the destination.
+#[test]
+fn a_run_on_a_computer_whose_own_disk_is_full_ends_and_says_why() {
+    let rig = Rig::new();
+    rig.write("first.txt", "first");
+    let config = write_config(&rig, "");
+    let first = finish_within(
+        ENDS_WITHIN,
+        program().args(["--config", config.to_str().unwrap(), "--reconcile"]),
+    );
+    assert_eq!(first.status.code(), Some(0), "{first:?}");
+    let room = room_of_index(&rig);
+    for number in 0..2_000 {
+        rig.write(&format!("{}/{number}.txt", number % 7), format!("{number}"));
+    }
+    let output = finish_within(ENDS_WITHIN, &mut reconcile_limited(&config, room));
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert!(
+        matches!(output.status.code(), Some(1 | 3)),
+        "{:?} {text}",
+        output.status
+    );
+    assert!(text.contains("free some space"), "{text}");
+    assert!(!text.contains("All is well"), "{text}");
 }

@@ -1,11 +1,11 @@
 //! A process that was killed takes the newest part of the index with it: what
 //! it had stored and forgotten is found in the bucket again.
 
+use crate::harness::os::set_mode;
 use crate::harness::{BUCKET, Rig, Running, history, in_bucket, on_disk, until, write_config};
 use keepwatch::index::{ActivityDelta, Change, Index};
 use keepwatch::types::{RelKey, RelPath};
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 
 /// Let the index of a process that is not running any more forget these files.
 fn forget(rig: &Rig, keys: &[RelKey]) {
@@ -30,7 +30,7 @@ async fn an_empty_folder_that_was_forgotten_and_has_another_mode_is_stored_again
     let rig = Rig::new();
     rig.write("other.txt", "other");
     fs::create_dir(rig.path("empty")).unwrap();
-    fs::set_permissions(rig.path("empty"), fs::Permissions::from_mode(0o755)).unwrap();
+    set_mode(rig.path("empty"), 0o755);
     let config = write_config(&rig, "");
     let daemon = Running::start(&config, &[]).await;
     let store = rig.store();
@@ -38,7 +38,7 @@ async fn an_empty_folder_that_was_forgotten_and_has_another_mode_is_stored_again
     until("both are in", equal).await;
     daemon.kill();
     forget(&rig, &[RelKey::of_folder(&path("empty"))]);
-    fs::set_permissions(rig.path("empty"), fs::Permissions::from_mode(0o750)).unwrap();
+    set_mode(rig.path("empty"), 0o750);
     let daemon = Running::start(&config, &[]).await;
     until("the new mode is in", equal).await;
     assert_eq!(daemon.stop(), Some(0));

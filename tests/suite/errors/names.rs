@@ -2,8 +2,8 @@
 //! bucket under a key of its own, and back byte for byte.
 
 use super::{start, status, unprotected, until_well};
+use crate::harness::tree::tree;
 use crate::harness::{BUCKET, Faults, Rig, finish, in_bucket, on_disk, program, scan_whole, until};
-use crate::office::tree;
 use crate::raw::versions;
 use keepwatch::types::{Class, ContentHash};
 use std::ffi::OsStr;

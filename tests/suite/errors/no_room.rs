@@ -2,18 +2,16 @@
 //! waits for ends, says why and what to do, and counts nothing as protected.
 
 use super::is_put;
-use crate::harness::{Fate, Faults, Rig, finish_within, in_bucket, program, write_config};
+use crate::harness::{Fate, Faults, Rig, in_bucket};
 use futures::future::join_all;
 use keepwatch::control::{Reconciled, Words};
 use keepwatch::daemon::{Options, reconcile_once};
 use keepwatch::types::Class;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Far more than such a run takes, and less than it waits for an outage that may pass.
-const ENDS_WITHIN: Duration = Duration::from_secs(50);
+pub(super) const ENDS_WITHIN: Duration = Duration::from_secs(50);
 
 /// Large files that do not fit, small ones that may.
 const LARGE: usize = 40;
@@ -74,56 +72,4 @@ async fn a_run_onto_a_full_destination_ends_and_says_why() {
         [true, false].map(|small_fits| ends_and_says_why(*status, code, small_fits))
     });
     join_all(all).await;
-}
-
-/// `--reconcile` while no file of that process may grow beyond this.
-fn reconcile_limited(config: &Path, bytes_max: u64) -> Command {
-    let program = program();
-    let mut command = Command::new("sh");
-    // Not killed by the signal that comes with the limit, which is in 512 bytes.
-    let script = format!(
-        "trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"",
-        bytes_max / 512
-    );
-    command
-        .args(["-c", &script])
-        .arg(program.get_program())
-        .arg("--config")
-        .arg(config)
-        .arg("--reconcile")
-        .env("KEEPWATCH_LOG__LEVEL", "error");
-    for (name, value) in program.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command
-}
-
-/// The same of the disk that holds the state folder.
-#[test]
-fn a_run_on_a_computer_whose_own_disk_is_full_ends_and_says_why() {
-    let rig = Rig::new();
-    rig.write("first.txt", "first");
-    let config = write_config(&rig, "");
-    let first = finish_within(
-        ENDS_WITHIN,
-        program().args(["--config", config.to_str().unwrap(), "--reconcile"]),
-    );
-    assert_eq!(first.status.code(), Some(0), "{first:?}");
-    let room = super::disk_full::room_of_index(&rig);
-    for number in 0..2_000 {
-        rig.write(&format!("{}/{number}.txt", number % 7), format!("{number}"));
-    }
-    let output = finish_within(ENDS_WITHIN, &mut reconcile_limited(&config, room));
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    assert!(
-        matches!(output.status.code(), Some(1 | 3)),
-        "{:?} {text}",
-        output.status
-    );
-    assert!(text.contains("free some space"), "{text}");
-    assert!(!text.contains("All is well"), "{text}");
 }

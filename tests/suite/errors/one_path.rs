@@ -257,7 +257,7 @@ async fn pipes_and_sockets_are_counted_and_never_opened() {
     until_well(&rig, &daemon).await;
     let board = status(&rig).await.board;
     assert_eq!(board.last_scan.unwrap().special, 3);
-    assert!(board.warnings["special"].contains("3 sockets"));
+    assert!(board.warnings["special"].contains("3 special files in the folder are left out"));
 
     // A file that becomes a pipe is gone.
     fs::remove_file(rig.path("a.txt")).unwrap();

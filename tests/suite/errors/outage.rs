@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use futures::future::join_all;
-use keepwatch::daemon::Components;
+use keepwatch::daemon::{Components, Daemon, Options};
 use keepwatch::retry::Transition;
 use keepwatch::s3::Store;
 use keepwatch::source::announce;
@@ -189,6 +189,68 @@ async fn a_start_without_a_network_catches_up() {
     faults.set(|_| Fate::Pass);
     until_well(&rig, &daemon).await;
     assert_eq!(status(&rig).await.files_protected, 4);
+    daemon.stop().await.unwrap();
+}
+
+/// Named after the bug: an outage ended half a minute before the computer was switched off,
+/// and the stop sent nothing, as the next probe was due later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_in_an_outage_stores_what_waits_once_the_bucket_takes_files_again() {
+    for is_over in [true, false] {
+        let rig = Rig::new();
+        rig.write("a.txt", "a");
+        let faults = Faults::none();
+        // Not the fast clock: no probe comes due by itself.
+        let options = Options {
+            store: Some(rig.faulty_store(&faults)),
+            ..Options::default()
+        };
+        let daemon = Daemon::start(config(&rig), options).await.unwrap();
+        rig.until_equal(&daemon).await;
+        faults.set(|_| Fate::Answer(403, "InvalidAccessKeyId"));
+        rig.write("a.txt", "saved in the outage");
+        until("the outage is told", async || {
+            status(&rig).await.board.outage.is_some()
+        })
+        .await;
+        if is_over {
+            faults.set(|_| Fate::Pass);
+        }
+        daemon.stop().await.unwrap();
+        let newest = history(&rig.store(), "a.txt").await.remove(0).unwrap();
+        assert_eq!(newest == b"saved in the outage", is_over);
+    }
+}
+
+/// Named after the bug: one file was saved while nothing answered, and it was that file's
+/// trouble for as long as nobody saved another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_does_not_answer_is_an_outage_even_for_one_file() {
+    let rig = Rig::new();
+    rig.write("a.txt", "a");
+    let faults = Faults::none();
+    let daemon = start(&rig, &faults).await;
+    rig.until_equal(&daemon).await;
+    faults.set(|_| Fate::Break);
+    rig.write("a.txt", "b");
+    until("the outage is told", async || {
+        status(&rig).await.board.outage.is_some()
+    })
+    .await;
+    faults.set(|_| Fate::Pass);
+    until_well(&rig, &daemon).await;
+    // A server that fails for one file, and answers, is no outage.
+    faults.set(|seen| match is_put(seen) {
+        true => Fate::Answer(500, "InternalError"),
+        false => Fate::Pass,
+    });
+    rig.write("a.txt", "c");
+    until("it has failed for long", async || {
+        let all = unprotected(&daemon);
+        all.iter().any(|(_, entry)| entry.attempts > 6)
+    })
+    .await;
+    assert_eq!(status(&rig).await.board.outage, None);
     daemon.stop().await.unwrap();
 }
 

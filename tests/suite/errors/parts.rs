@@ -1,6 +1,7 @@
 //! Sizes, compression, and everything that can go wrong with an upload in parts.
 
 use super::{config, is_for, is_put, start, start_on, unprotected, until_well};
+use crate::harness::os::write_at;
 use crate::harness::{BUCKET, Fate, Faults, Rig, Seen, history, until};
 use futures::future::join_all;
 use keepwatch::daemon::Daemon;
@@ -8,7 +9,6 @@ use keepwatch::s3::{At, Head};
 use keepwatch::types::ContentHash;
 use std::fs;
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -88,7 +88,7 @@ async fn every_size_comes_in_whole() {
 fn sparse(rig: &Rig, name: &str, bytes: usize, stamp: u8) {
     let file = File::create(rig.path(name)).unwrap();
     file.set_len(bytes as u64).unwrap();
-    file.write_all_at(&[stamp], bytes as u64 - 1).unwrap();
+    write_at(&file, &[stamp], bytes as u64 - 1);
 }
 
 fn is_part(seen: &Seen) -> bool {
@@ -136,9 +136,8 @@ async fn a_file_that_changes_during_its_upload_never_becomes_a_torn_version() {
         .write(true)
         .open(rig.path("large.bin"))
         .unwrap();
-    file.write_all_at(&[2; 1000], 0).unwrap();
-    file.write_all_at(&[2; 1000], TEN_PARTS as u64 - 1000)
-        .unwrap();
+    write_at(&file, &[2; 1000], 0);
+    write_at(&file, &[2; 1000], TEN_PARTS as u64 - 1000);
     drop(file);
     until_well(&rig, &daemon).await;
     assert_eq!(completes.load(Ordering::SeqCst), 1);

@@ -1,10 +1,95 @@
 //! Bombs and streams without end against the real program: it ends, holds
 //! little memory, names what it could not have, and restores the rest.
 
-use super::{Ended, Line, Server, line, say, say_without_end, versions_page, watched};
+mod server;
+
+use super::{Line, line, versions_page};
+use crate::harness::program;
 use crate::restore::bench::{BUCKET, Bench, Object, gzip, read_tree};
+use server::{Server, say, say_without_end};
 use std::io::Write as _;
 use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How the real program ended.
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+    /// The most memory it ever held, as the kernel counted (`VmHWM`).
+    peak_bytes: u64,
+    took: Duration,
+}
+
+/// The address space that a run may have: far more than it needs, far less
+/// than what it is offered. Threads' stacks and malloc's arenas count too.
+const ADDRESS_SPACE_KIB: u64 = 6 * 1024 * 1024;
+
+/// How long a run may take; the machine may be busy.
+const RUN_PATIENCE: Duration = Duration::from_secs(180);
+
+/// Run the real program, with its memory watched and bounded.
+fn watched(arguments: &[&str]) -> Ended {
+    let real = program();
+    let mut shell = Command::new("sh");
+    for (name, value) in real.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
+        .arg("-c")
+        .arg(format!("ulimit -v {ADDRESS_SPACE_KIB}; exec \"$0\" \"$@\""))
+        .arg(real.get_program())
+        .args(arguments)
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let began = Instant::now();
+    let mut child = shell.spawn().unwrap();
+    let read = |mut from: Box<dyn std::io::Read + Send>| {
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            from.read_to_string(&mut text).unwrap();
+            text
+        })
+    };
+    let stdout = read(Box::new(child.stdout.take().unwrap()));
+    let stderr = read(Box::new(child.stderr.take().unwrap()));
+    let status = Path::new("/proc")
+        .join(child.id().to_string())
+        .join("status");
+    let mut peak_bytes = 0;
+    let ended = loop {
+        if let Ok(text) = std::fs::read_to_string(&status) {
+            let kib = text
+                .lines()
+                .find_map(|line| line.strip_prefix("VmHWM:"))
+                .and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+            peak_bytes = kib.map_or(peak_bytes, |kib| peak_bytes.max(kib * 1024));
+        }
+        if let Some(ended) = child.try_wait().unwrap() {
+            break ended;
+        }
+        if began.elapsed() > RUN_PATIENCE {
+            child.kill().unwrap();
+            panic!("the program did not end: {}", stderr.join().unwrap());
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    Ended {
+        code: ended.code(),
+        stdout: stdout.join().unwrap(),
+        stderr: stderr.join().unwrap(),
+        peak_bytes,
+        took: began.elapsed(),
+    }
+}
 
 /// What a run may hold. The program itself takes some 40 MB in a debug build,
 /// an answer 16 MiB at most (twice while it grows), eight workers 4 MiB each.

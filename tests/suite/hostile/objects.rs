@@ -8,7 +8,6 @@ use keepwatch::restore::restore;
 use keepwatch::retry::Stop;
 use keepwatch::types::RelPath;
 use std::collections::BTreeMap;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 /// Everything beside and above the target that a restore could reach.
 fn beside(bench: &Bench) -> Vec<String> {
@@ -160,8 +159,10 @@ async fn links_lead_nowhere_for_those_who_write() {
     );
 }
 
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_set_id_bit_comes_back_only_with_its_owner() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     let bench = Bench::new();
     let program = Object::file(b"#!/bin/sh\n").mode(0o6755);
     bench.put("nobodys", &program).await;

@@ -1,11 +1,11 @@
 //! kill -9 with a PUT on a slow line that is delivered after the next start.
 
+use crate::harness::os::set_mode;
+use crate::harness::served::{ACCESS_KEY, SECRET_KEY, Served};
 use crate::harness::{BUCKET, DEBOUNCE_MS, Rig, Running, history, until};
-use crate::pages::{ACCESS_KEY, SECRET_KEY, Served};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 
 /// How long a request may be late: the start and its comparison are over before.
@@ -121,7 +121,7 @@ async fn a_put_that_a_killed_process_left_on_the_line_brings_no_deleted_file_bac
         line.url
     );
     fs::write(&file, text).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    set_mode(&file, 0o600);
     let keys = [
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
         ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),

@@ -2,6 +2,7 @@
 //! stay when the folder fills; the manifest those of all others.
 
 use super::{chmod, compare, mode, origin, restored};
+use crate::harness::os::symlink;
 use crate::harness::{BUCKET, Rig, at_rest, until};
 use crate::raw::client;
 use keepwatch::daemon::Daemon;
@@ -86,7 +87,7 @@ async fn a_folder_that_filled_is_as_its_own_object_says() {
             Some(folder) => fs::create_dir(rig.path(folder)).unwrap(),
             None => rig.write(&inner, "a"),
         }
-        std::os::unix::fs::symlink("elsewhere", rig.path(&format!("{name}/link"))).unwrap();
+        symlink("elsewhere", rig.path(&format!("{name}/link")));
         chmod(&rig.path(name), after);
     }
     until_folders_agree(&rig, &daemon, &names).await;

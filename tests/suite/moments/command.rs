@@ -1,9 +1,9 @@
 //! `restore --dry-run`, `--diff` and `--in-place` as programs.
 
+use crate::harness::os::{OTHER_MODE, mode_of, set_mode, symlink, untouched};
 use crate::harness::{Rig, finish, program, until, write_config};
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 /// A source with a past, its daemon stopped.
@@ -12,6 +12,8 @@ struct Past {
     config: PathBuf,
     /// When everything was as it should be.
     at: String,
+    /// How many links are in it: one, or none where the system has none.
+    links: usize,
 }
 
 impl Past {
@@ -29,7 +31,7 @@ impl Past {
             rig.write(name, content);
         }
         fs::create_dir(rig.path("empty")).unwrap();
-        std::os::unix::fs::symlink("plan.txt", rig.path("link")).unwrap();
+        let links = usize::from(symlink("plan.txt", rig.path("link")));
         let config = write_config(&rig, "");
         let daemon = rig.start().await;
         rig.until_equal(&daemon).await;
@@ -45,6 +47,7 @@ impl Past {
             rig,
             config,
             at: at.to_string(),
+            links,
         }
     }
 
@@ -91,8 +94,7 @@ fn some_changes(rig: &Rig) {
     rig.write("plan.txt", "another plan");
     rig.write("new.txt", "new");
     fs::remove_file(rig.path("d/old.txt")).unwrap();
-    let mode = fs::Permissions::from_mode(0o600);
-    fs::set_permissions(rig.path("mode.txt"), mode).unwrap();
+    set_mode(rig.path("mode.txt"), OTHER_MODE);
 }
 
 /// `change path` of every line that names one.
@@ -125,7 +127,7 @@ async fn a_diff_names_what_changed_and_reads_only() {
         (4, want.map(str::to_owned).to_vec())
     );
     let last = lines.last().unwrap();
-    assert_eq!(last["summary"]["same"], 4, "{last}");
+    assert_eq!(last["summary"]["same"], 3 + past.links, "{last}");
     assert!(last["moment"]["zone"].is_string(), "{last}");
     // Not yet backed up: compared with the folder all the same.
     past.rig.write("same.txt", "not so");
@@ -163,7 +165,7 @@ async fn a_dry_run_says_what_the_run_then_does() {
     let to = out.to_str().unwrap();
     let (code, lines) = past.json(&["--at", &past.at, "--to", to, "--dry-run"]);
     assert_eq!(code, 0);
-    assert_eq!(changes(&lines, "action").len(), 7, "{lines:?}");
+    assert_eq!(changes(&lines, "action").len(), 6 + past.links, "{lines:?}");
     assert!(!out.exists(), "it writes nothing");
     let (code, _, err) = past.restore(&["--at", &past.at, "--to", to]);
     assert_eq!(code, 0, "{err}");
@@ -199,24 +201,16 @@ async fn in_place_touches_what_differs_and_loses_nothing() {
         (code, changes(&lines, "action")),
         (0, want.map(str::to_owned).to_vec())
     );
-    let same = fs::metadata(past.rig.path("same.txt")).unwrap();
+    let same = untouched(&past.rig.path("same.txt"));
     let (code, text, err) = past.restore(&["--at", &past.at, "--in-place"]);
     assert_eq!(code, 0, "{text}{err}");
     assert_eq!(past.read("plan.txt"), "the plan");
     assert_eq!(past.read("d/old.txt"), "old");
     assert_eq!(past.read("table.csv"), "a;b\n1;2\n");
     assert_eq!(past.read("new.txt"), "new");
-    let mode = fs::metadata(past.rig.path("mode.txt"))
-        .unwrap()
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o777, 0o644);
-    use std::os::unix::fs::MetadataExt as _;
-    let now = fs::metadata(past.rig.path("same.txt")).unwrap();
-    assert_eq!(
-        (now.ino(), now.ctime_nsec()),
-        (same.ino(), same.ctime_nsec())
-    );
+    let mode = mode_of(&fs::metadata(past.rig.path("mode.txt")).unwrap());
+    assert_eq!(mode, 0o644);
+    assert_eq!(untouched(&past.rig.path("same.txt")), same);
     // What nobody had backed up is beside it; what the bucket has is not.
     let beside: Vec<String> = past
         .names()

@@ -2,7 +2,6 @@
 //! are edited, compressed tables, modes, times, links, empty folders, and full
 //! comparisons (each with its manifest) in between and in the middle of all that.
 
-use super::{Moment, differences_of};
 use crate::harness::{BUCKET, Rig, at_rest, until};
 use crate::manifest;
 use crate::model::journal::Journal;
@@ -14,7 +13,10 @@ use crate::seed::seed;
 use fastrand::Rng;
 use keepwatch::daemon::Daemon;
 use keepwatch::files;
+use keepwatch::files::Target;
+use keepwatch::history::Selector;
 use keepwatch::manifest::read;
+use keepwatch::restore::{Options, Request, restore};
 use keepwatch::retry::Stop;
 use keepwatch::s3::Store;
 use keepwatch::types::{Fingerprint, Kind, Origin, RelKey, RelPath, WallMs};
@@ -23,6 +25,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// It found a file that counted from before its folder was moved in.
@@ -43,6 +46,43 @@ const AT_ONCE: usize = 2;
 /// One moment in so many has a comparison right before it, and one in so many is
 /// followed by operations that meet one.
 const COMPARED_ONE_IN: u8 = 5;
+
+/// A moment at which the folder rested, and what stood in it.
+struct Moment {
+    at_ms: WallMs,
+    tree: Tree,
+    /// What had been done since the one before.
+    done: String,
+}
+
+/// What differs between the moment and what comes back of it into `to`, a folder
+/// that is not there yet; empty when nothing does. Needs the bucket alone.
+async fn differences_of(store: &Store, origin: &Origin, moment: &Moment, to: &Path) -> Vec<String> {
+    let request = Request {
+        origin: origin.clone(),
+        selector: Selector::everything(),
+        at_ms: Some(moment.at_ms),
+        target: Arc::new(Target::open(to).unwrap()),
+        options: Options::default(),
+        preflight: None,
+    };
+    let mut differences = Vec::new();
+    match restore(store, request, |_| (), &Stop::never()).await {
+        Ok(restored) => {
+            let faults = [
+                restored.failed,
+                restored.already_there,
+                restored.left_out,
+                restored.remarks,
+            ];
+            let faults = faults.iter().flat_map(|faults| &faults.items);
+            differences.extend(faults.map(ToString::to_string));
+        }
+        Err(fatal) => differences.push(fatal.to_string()),
+    }
+    differences.extend(tree::differences(&moment.tree, &tree::read(to)));
+    differences
+}
 
 /// A moment, and what its folders were like.
 struct Kept {

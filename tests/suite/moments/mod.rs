@@ -5,59 +5,8 @@
 //! another number of moments.
 
 mod command;
+// Plays the model's office, which has names, modes and links of Unix.
+#[cfg(target_os = "linux")]
 mod history;
 mod renames;
 mod times;
-
-use crate::model::tree;
-use crate::model::tree::Tree;
-use keepwatch::files::Target;
-use keepwatch::history::Selector;
-use keepwatch::restore::{Options, Request, restore};
-use keepwatch::retry::Stop;
-use keepwatch::s3::Store;
-use keepwatch::types::{Origin, WallMs};
-use std::path::Path;
-use std::sync::Arc;
-
-/// A moment at which the folder rested, and what stood in it.
-pub struct Moment {
-    pub at_ms: WallMs,
-    pub tree: Tree,
-    /// What had been done since the one before.
-    pub done: String,
-}
-
-/// What differs between the moment and what comes back of it into `to`, a folder
-/// that is not there yet; empty when nothing does. Needs the bucket alone.
-pub async fn differences_of(
-    store: &Store,
-    origin: &Origin,
-    moment: &Moment,
-    to: &Path,
-) -> Vec<String> {
-    let request = Request {
-        origin: origin.clone(),
-        selector: Selector::everything(),
-        at_ms: Some(moment.at_ms),
-        target: Arc::new(Target::open(to).unwrap()),
-        options: Options::default(),
-        preflight: None,
-    };
-    let mut differences = Vec::new();
-    match restore(store, request, |_| (), &Stop::never()).await {
-        Ok(restored) => {
-            let faults = [
-                restored.failed,
-                restored.already_there,
-                restored.left_out,
-                restored.remarks,
-            ];
-            let faults = faults.iter().flat_map(|faults| &faults.items);
-            differences.extend(faults.map(ToString::to_string));
-        }
-        Err(fatal) => differences.push(fatal.to_string()),
-    }
-    differences.extend(tree::differences(&moment.tree, &tree::read(to)));
-    differences
-}

@@ -2,12 +2,12 @@
 //! takes one of these headers has it.
 
 use super::{Office, Served};
+use crate::harness::os::{OTHER_MODE, set_mode};
+use crate::harness::ran::Ran;
 use crate::harness::{BUCKET, Rig, finish, program};
-use crate::moto_office::Ran;
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -105,8 +105,7 @@ async fn every_request_has_what_the_bucket_demands() {
         .run(&["--reconcile"])
         .check(0, &["everything is in the bucket"]);
     // Copied on the server, in one piece and in parts; and one that is gone.
-    let mode = fs::Permissions::from_mode(0o640);
-    fs::set_permissions(office.rig.path("mode.txt"), mode).unwrap();
+    set_mode(office.rig.path("mode.txt"), OTHER_MODE);
     let large = fs::File::options()
         .append(true)
         .open(office.rig.path("large.bin"))

@@ -1,12 +1,12 @@
 //! Keys that are replaced, that come late, or that a program hands out.
 
 use super::{Office, Says, Served, Sns, Switch};
+use crate::harness::os::prints;
+use crate::harness::ran::Ran;
 use crate::harness::{Rig, Running, finish, in_bucket, until, until_within};
-use crate::moto_office::Ran;
 use keepwatch::s3::Store;
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 /// A bucket that refused a key is asked again within a minute.
@@ -135,76 +135,6 @@ async fn what_the_metadata_service_answers_does_not_hide_the_file_that_is_missin
     );
 }
 
-/// A program that never hands anything out is killed, with all that it started, and
-/// named; it is not started again for each question.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_credential_process_that_hangs_is_named_and_leaves_nothing_behind() {
-    let vault_rig = Rig::new();
-    let served = Served::start(&vault_rig.vault(), "KEY");
-    let office = Office::new(&format!("http://{}", served.address), "", "");
-    let ids = office.rig.dir.path().join("ids");
-    let script = office.rig.dir.path().join("hand-out-keys");
-    let text = format!(
-        "#!/bin/sh\nsleep 600 &\necho $! >> {}\nsleep 600\n",
-        ids.display()
-    );
-    fs::write(&script, text).unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-    let profile = format!(
-        "[default]\ncredential_process = {} --pin 1234\n",
-        script.display()
-    );
-    fs::write(&office.keys, profile).unwrap();
-    let ran = office.run(&["check"]);
-    ran.check(
-        1,
-        &[
-            "hand-out-keys` of credential_process",
-            "did not end within 15 s and was killed",
-        ],
-    );
-    assert!(!ran.text.contains("1234"), "{}", ran.text);
-    let ids = fs::read_to_string(&ids).unwrap();
-    let started: Vec<&str> = ids.lines().collect();
-    assert_eq!(started.len(), 1, "{ids}");
-    until("nothing is left behind", async || {
-        started.iter().all(|id| {
-            let stat = fs::read_to_string(format!("/proc/{id}/stat"));
-            stat.map_or(true, |stat| stat.contains(") Z "))
-        })
-    })
-    .await;
-}
-
-/// A profile of `aws login` has its keys from the AWS CLI that it was signed in with.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_session_of_aws_login_is_asked_of_the_aws_cli() {
-    let vault_rig = Rig::new();
-    let served = Served::start(&vault_rig.vault(), "SESSION");
-    let office = Office::new(&format!("http://{}", served.address), "", "");
-    let login = "[default]\nlogin_session = arn:aws:iam::111122223333:user/anna\n";
-    fs::write(&office.keys, login).unwrap();
-    let bin = office.rig.dir.path().join("bin");
-    fs::create_dir(&bin).unwrap();
-    let path = format!("{}:/usr/bin:/bin", bin.display());
-    let check = || {
-        let mut command = office.command(&["check"]);
-        command.env("PATH", &path);
-        Ran::of(&finish(&mut command))
-    };
-    // Without it, what is missing is named.
-    check().check(1, &["the program `aws` of login_session", "`aws login`"]);
-    let script = bin.join("aws");
-    let text = format!(
-        "#!/bin/sh\n[ \"$*\" = 'configure export-credentials --profile default --format process' ] || exit 9\n\
-         echo '{{\"Version\":1,\"AccessKeyId\":\"SESSION\",\"SecretAccessKey\":\"{}\"}}'\n",
-        super::SECRET
-    );
-    fs::write(&script, text).unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-    check().check(0, &["can be written to"]);
-}
-
 /// What is wrong with keys or network is said once, however many buckets fail for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_all_buckets_fail_for_is_said_once_and_in_words() {
@@ -272,10 +202,7 @@ async fn a_credential_process_hands_out_the_keys() {
     );
     let printed = office.rig.dir.path().join("printed");
     fs::write(&printed, json).unwrap();
-    let profile = format!(
-        "[default]\ncredential_process = cat {}\n",
-        printed.display()
-    );
+    let profile = format!("[default]\ncredential_process = {}\n", prints(&printed));
     fs::write(&office.keys, profile).unwrap();
     office
         .run(&["--reconcile"])

@@ -4,17 +4,20 @@
 
 mod demands;
 mod keys;
+// Runs programs that are shell scripts.
+#[cfg(unix)]
+mod keys_by_scripts;
 mod mail;
 mod proxy;
 mod tls;
 
+use crate::harness::os::set_mode;
+use crate::harness::ran::Ran;
 use crate::harness::{BUCKET, DEBOUNCE_MS, Rig, finish, program};
-use crate::moto_office::Ran;
 use keepwatch_vault::Vault;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -210,7 +213,7 @@ impl Office {
              [limits]\ndebounce_ms = {DEBOUNCE_MS}\ndebounce_max_ms = 2000\n{more}"
         );
         fs::write(&config, text).unwrap();
-        fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+        set_mode(&config, 0o600);
         Self { rig, config, keys }
     }
 

@@ -103,7 +103,7 @@ async fn https_goes_through_the_proxy_that_the_environment_names() {
         command
             .env(variable, format!("http://anna:geheim@{}", proxy.address))
             .env("AWS_CA_BUNDLE", &bundle);
-        let ran = crate::moto_office::Ran::of(&crate::harness::finish(&mut command));
+        let ran = crate::harness::ran::Ran::of(&crate::harness::finish(&mut command));
         ran.check(0, &["everything is in the bucket"]);
         assert!(!ran.text.contains("geheim"), "{}", ran.text);
     }
@@ -128,7 +128,7 @@ async fn http_goes_through_the_proxy_and_what_no_proxy_names_or_is_near_does_not
         office.has_key("KEY");
         let mut command = office.command(&["check"]);
         command.envs(environment.iter().copied());
-        let ran = crate::moto_office::Ran::of(&crate::harness::finish(&mut command));
+        let ran = crate::harness::ran::Ran::of(&crate::harness::finish(&mut command));
         (ran, proxy.asked().len())
     };
     let (ran, asked) = check(&format!("http://{NAME}"), &[("HTTP_PROXY", &address)]);
@@ -180,7 +180,7 @@ async fn a_proxy_for_http_that_wants_a_password_is_no_sign_in_page() {
         office.has_key("KEY");
         let mut command = office.command(&["check"]);
         command.env("HTTP_PROXY", &proxy);
-        let ran = crate::moto_office::Ran::of(&crate::harness::finish(&mut command));
+        let ran = crate::harness::ran::Ran::of(&crate::harness::finish(&mut command));
         ran.check(1, &[said, "HTTP_PROXY (http://user:password@proxy:port)"]);
         assert!(!ran.text.contains("sign-in page"), "{}", ran.text);
         assert!(!ran.text.contains("geheim"), "{}", ran.text);
@@ -199,7 +199,7 @@ async fn a_password_with_a_sign_that_addresses_do_not_take_is_said_and_never_sho
             "HTTPS_PROXY",
             format!("http://anna:geheim{sign}1@127.0.0.1:9"),
         );
-        let ran = crate::moto_office::Ran::of(&crate::harness::finish(&mut command));
+        let ran = crate::harness::ran::Ran::of(&crate::harness::finish(&mut command));
         let said = "HTTPS_PROXY has a sign in its user or password";
         ran.check(1, &[said, "cannot be looked up (DNS); HTTPS_PROXY has"]);
         assert!(!ran.text.contains("geheim"), "{sign}: {}", ran.text);
@@ -231,7 +231,7 @@ async fn a_proxy_that_refuses_is_named_with_what_it_wants() {
         office.has_key("KEY");
         let mut command = office.command(&["check"]);
         command.env("HTTPS_PROXY", &proxy);
-        let ran = crate::moto_office::Ran::of(&crate::harness::finish(&mut command));
+        let ran = crate::harness::ran::Ran::of(&crate::harness::finish(&mut command));
         ran.check(1, &[said, &proxy]);
         assert!(!ran.text.contains("dispatch failure"), "{}", ran.text);
     }
@@ -240,7 +240,7 @@ async fn a_proxy_that_refuses_is_named_with_what_it_wants() {
     office.has_key("KEY");
     let mut command = office.command(&["check"]);
     command.env("HTTPS_PROXY", "socks5://u:geheim@proxy.office.test:1080");
-    let ran = crate::moto_office::Ran::of(&crate::harness::finish(&mut command));
+    let ran = crate::harness::ran::Ran::of(&crate::harness::finish(&mut command));
     ran.check(1, &["HTTPS_PROXY is no HTTP proxy (SOCKS cannot be used)"]);
     assert!(!ran.text.contains("geheim"), "{}", ran.text);
 }

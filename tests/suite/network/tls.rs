@@ -1,8 +1,8 @@
 //! Certificates: the office's own, and those that no waiting makes good.
 
 use super::{Office, Served};
+use crate::harness::ran::Ran;
 use crate::harness::{Rig, finish};
-use crate::moto_office::Ran;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
 };

@@ -1,9 +1,9 @@
 //! The state folder and the bucket that the program left before its files were moved into
 //! the folders of today (`fixtures/before/make.sh` made them): this one goes on with both.
 
+use crate::harness::tree::assert_same_tree;
 use crate::harness::{BUCKET, Rig, finish, program};
 use crate::network::{SECRET, Served};
-use crate::office::assert_same_tree;
 use crate::raw::counts;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -99,6 +99,30 @@ async fn beside_the_daemon_it_repairs_what_the_bucket_lost_and_leaves_foreign_ob
     daemon.stop().await.unwrap();
 }
 
+/// Named after the bug: whenever the service ran on a vault, `check` called that a problem.
+#[tokio::test(flavor = "multi_thread")]
+async fn check_beside_the_service_finds_nothing_wrong_with_its_vault() {
+    let rig = Rig::new();
+    files(&rig);
+    let config = write_config(&rig, "");
+    let daemon = rig.start().await;
+    rig.until_equal(&daemon).await;
+    let check = || {
+        let config = config.clone();
+        tokio::task::spawn_blocking(move || {
+            finish(program().args(["--config", config.to_str().unwrap(), "check"]))
+        })
+    };
+    let output = check().await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(
+        text.contains("the running Keepwatch writes to it"),
+        "{text}"
+    );
+    daemon.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_daemon_it_repairs_what_the_bucket_lost_and_leaves_foreign_objects() {
     let rig = Rig::new();

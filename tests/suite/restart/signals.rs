@@ -1,14 +1,16 @@
 //! Commands that are told to stop, and one that goes on.
 
-use super::stop::{Program, Scene, config, large};
-use crate::harness::{Rig, finish, on_disk, program, until};
-use keepwatch_vault::Vault;
-use rustix::process::Signal;
+// A signal that Unix alone has.
+#[cfg(unix)]
+mod hang_up;
+
+use super::stop::{Program, Scene, config, large, with_keys};
+use crate::harness::os::{can_be_told, press_ctrl_c};
+use crate::harness::{finish, on_disk, until};
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::net::TcpStream;
+use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -50,16 +52,6 @@ impl Said {
     }
 }
 
-fn with_keys(config: &Path, arguments: &[&str]) -> Command {
-    let mut command = program();
-    command
-        .args(["--config", config.to_str().unwrap()])
-        .args(arguments)
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "testtest");
-    command
-}
-
 fn small_files_in(folder: &Path) -> usize {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -97,6 +89,7 @@ async fn ctrl_c_in_a_slow_restore_is_answered_at_once_with_what_is_there_and_how
         let restore = ["restore", "--to", to.to_str().unwrap()];
         let mut command = with_keys(&file, &restore);
         command.stdout(Stdio::null()).stderr(Stdio::piped());
+        can_be_told(&mut command);
         let mut restoring = Program(command.spawn().unwrap());
         let said = Said::by(restoring.0.stderr.take().unwrap());
         until("the small files are there", async || {
@@ -106,11 +99,11 @@ async fn ctrl_c_in_a_slow_restore_is_answered_at_once_with_what_is_there_and_how
         // From now on the server says nothing at all.
         scene.line.lets_through(0);
         let began = Instant::now();
-        restoring.signal(Signal::INT);
+        press_ctrl_c(&restoring.0);
         said.says("stopping: ").await;
         assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
         if twice {
-            restoring.signal(Signal::INT);
+            press_ctrl_c(&restoring.0);
         }
         let (code, _) = restoring.end();
         assert!(began.elapsed() < AT_ONCE + AT_ONCE, "{:?}", began.elapsed());
@@ -132,35 +125,4 @@ async fn ctrl_c_in_a_slow_restore_is_answered_at_once_with_what_is_there_and_how
         assert_eq!(again.status.code(), Some(0), "{text}");
         assert_eq!(on_disk(&to), on_disk(&scene.rig.root()), "{text}");
     }
-}
-
-/// A terminal that is closed, or a reload, ends it no more than it ends the service.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_vault_that_is_served_goes_on_at_a_hang_up() {
-    let rig = Rig::new();
-    drop::<Vault>(rig.vault());
-    let vault = rig.vault_dir();
-    let mut command = program();
-    command
-        .args(["vault", "serve", "--vault", vault.to_str().unwrap()])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut serving = Program(command.spawn().unwrap());
-    let said = Said::by(serving.0.stderr.take().unwrap());
-    let mut lines = BufReader::new(serving.0.stdout.take().unwrap()).lines();
-    let first = lines.next().unwrap().unwrap();
-    let address = first.rsplit("//").next().unwrap().to_owned();
-    serving.signal(Signal::HUP);
-    said.says("hang-up (SIGHUP): the vault is served on").await;
-    let mut client = TcpStream::connect(&address).unwrap();
-    write!(
-        client,
-        "GET / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
-    serving.signal(Signal::TERM);
-    assert_eq!(serving.end().0, Some(0), "{}", said.text());
 }

@@ -1,19 +1,20 @@
 //! The real program, asked to stop at bad moments: it ends in time, nothing
 //! half done becomes a version, and no parts are left after the next start.
 
+// A drive that hangs: FUSE.
+#[cfg(target_os = "linux")]
+mod hung;
+
 use super::until_equal_outside;
-use crate::dead::DeadDrive;
+use crate::harness::os::{can_be_told, press_ctrl_c, set_mode, tell_to_stop};
 use crate::harness::{BUCKET, PATIENCE, Rig, in_bucket, program, until};
-use crate::needs::Need;
 use crate::raw::counts;
 use keepwatch_vault::Vault;
-use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -26,14 +27,14 @@ const SLACK: Duration = Duration::from_secs(15);
 
 /// A line to the vault that lets through so many bytes a second; 0 is none, and
 /// then nothing is answered either.
-pub(super) struct Line {
-    pub(super) address: String,
+pub(crate) struct Line {
+    pub(crate) address: String,
     bytes_per_s: Arc<AtomicU64>,
     _vault: tokio::task::JoinHandle<()>,
 }
 
 impl Line {
-    pub(super) async fn to(vault: Vault) -> Self {
+    pub(crate) async fn to(vault: Vault) -> Self {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let behind = server.local_addr().unwrap();
         let vault = tokio::spawn(async move {
@@ -63,7 +64,7 @@ impl Line {
         }
     }
 
-    pub(super) fn lets_through(&self, bytes_per_s: u64) {
+    pub(crate) fn lets_through(&self, bytes_per_s: u64) {
         self.bytes_per_s.store(bytes_per_s, Ordering::SeqCst);
     }
 }
@@ -95,19 +96,30 @@ fn carry(mut from: TcpStream, mut to: TcpStream, limit: &Arc<AtomicU64>) {
     });
 }
 
-pub(super) fn config(rig: &Rig, endpoint_url: &str, more: &str) -> PathBuf {
+pub(crate) fn config(rig: &Rig, endpoint_url: &str, more: &str) -> PathBuf {
     let file = rig.dir.path().join("keepwatch.toml");
     let text = format!(
         "[s3]\nregion = \"us-east-1\"\nendpoint_url = \"{endpoint_url}\"\n\n[[source]]\nname = \"{BUCKET}\"\npath = \"{BUCKET}\"\nbucket = \"{BUCKET}\"\nversions_per_hour_max = 0\n\n[state]\ndir = \"state\"\n\n[log]\ndir = \"log\"\n\n[limits]\ndebounce_ms = 200\ndebounce_max_ms = 2000\nshutdown_timeout = \"{}s\"\n{more}",
         STOP.as_secs()
     );
     fs::write(&file, text).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    set_mode(&file, 0o600);
     file
 }
 
+/// The program, with the keys that the line's vault knows.
+pub(crate) fn with_keys(config: &Path, arguments: &[&str]) -> Command {
+    let mut command = program();
+    command
+        .args(["--config", config.to_str().unwrap()])
+        .args(arguments)
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "testtest");
+    command
+}
+
 /// The program, killed when the test fails.
-pub(super) struct Program(pub(super) Child);
+pub(crate) struct Program(pub(crate) Child);
 
 impl Program {
     fn start(config: &Path) -> Self {
@@ -118,15 +130,12 @@ impl Program {
             .env("AWS_SECRET_ACCESS_KEY", "testtest")
             .stdout(Stdio::null())
             .stderr(Stdio::null());
+        can_be_told(&mut command);
         Self(command.spawn().unwrap())
     }
 
-    pub(super) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).unwrap();
-    }
-
     /// Its exit code, and how long that took.
-    pub(super) fn end(&mut self) -> (Option<i32>, Duration) {
+    pub(crate) fn end(&mut self) -> (Option<i32>, Duration) {
         let began = Instant::now();
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {
@@ -137,8 +146,8 @@ impl Program {
         }
     }
 
-    fn stops_in_time(&mut self, signal: Signal) {
-        self.signal(signal);
+    fn stops_in_time(&mut self, ask: fn(&Child)) {
+        ask(&self.0);
         let (code, took) = self.end();
         println!("ended after {took:?} with {code:?}");
         assert_eq!(code, Some(0));
@@ -154,7 +163,7 @@ impl Drop for Program {
     }
 }
 
-pub(super) fn large() -> Vec<u8> {
+pub(crate) fn large() -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(11);
     let mut bytes = vec![0; 40 * 1024 * 1024];
     random.fill(&mut bytes);
@@ -162,13 +171,13 @@ pub(super) fn large() -> Vec<u8> {
 }
 
 /// A folder, and the vault behind a line; the vault is also ours to look at.
-pub(super) struct Scene {
-    pub(super) rig: Rig,
-    pub(super) line: Line,
+pub(crate) struct Scene {
+    pub(crate) rig: Rig,
+    pub(crate) line: Line,
 }
 
 impl Scene {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let rig = Rig::new();
         let line = Line::to(rig.vault()).await;
         Self { rig, line }
@@ -191,7 +200,7 @@ impl Scene {
         until("it runs", async || status(&self.rig).await.is_some()).await;
         until_equal_outside(&self.rig).await;
         until("no parts are left", async || self.open_uploads().await == 0).await;
-        program.stops_in_time(Signal::TERM);
+        program.stops_in_time(tell_to_stop);
         assert_eq!(self.open_uploads().await, 0);
     }
 }
@@ -206,7 +215,7 @@ async fn during_a_large_upload_over_a_slow_line() {
         scene.open_uploads().await > 0
     })
     .await;
-    program.stops_in_time(Signal::TERM);
+    program.stops_in_time(tell_to_stop);
     assert!(in_bucket(&scene.rig.store()).await.is_empty(), "half done");
     scene.next_run_is_well().await;
     assert_eq!(counts(&scene.rig.store(), BUCKET).await["large.bin"], 1);
@@ -224,7 +233,7 @@ async fn while_the_server_hangs() {
     })
     .await;
     scene.line.lets_through(0);
-    program.stops_in_time(Signal::INT);
+    program.stops_in_time(press_ctrl_c);
     assert!(
         !in_bucket(&scene.rig.store())
             .await
@@ -235,7 +244,7 @@ async fn while_the_server_hangs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_it_now() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for ask in [press_ctrl_c as fn(&Child), tell_to_stop] {
         let scene = Scene::new().await;
         scene.rig.write("large.bin", large());
         scene.line.lets_through(400_000);
@@ -245,15 +254,15 @@ async fn a_second_signal_ends_it_now() {
         })
         .await;
         scene.line.lets_through(0);
-        program.signal(signal);
+        ask(&program.0);
         // The first one is being obeyed once the log says so.
         until("it is stopping", async || {
             log(&scene.rig).contains("stopping")
         })
         .await;
-        program.signal(signal);
+        ask(&program.0);
         let (code, took) = program.end();
-        assert_eq!(code, Some(130), "{signal:?}");
+        assert_eq!(code, Some(130));
         // Two seconds are given to threads that hang.
         assert!(
             took < STOP.max(Duration::from_secs(3)) + Duration::from_secs(2),
@@ -291,7 +300,7 @@ async fn during_the_first_scan_of_many_files() {
             .is_empty()
     })
     .await;
-    program.stops_in_time(Signal::TERM);
+    program.stops_in_time(tell_to_stop);
     let arrived = counts(&store, BUCKET).await;
     assert!(arrived.len() < 3_000, "not stopped in the middle");
     let mut program = scene.start();
@@ -300,7 +309,7 @@ async fn during_the_first_scan_of_many_files() {
         counts(&store, BUCKET).await.len() == 3_000
     })
     .await;
-    program.stops_in_time(Signal::TERM);
+    program.stops_in_time(tell_to_stop);
     let counts = counts(&store, BUCKET).await;
     assert!(counts.values().all(|count| *count == 1), "sent twice");
 }
@@ -324,7 +333,7 @@ async fn during_a_digest_whose_bucket_hangs() {
         status.is_some_and(|s| s.sources[0].board.scanning.is_some()) || !log(&scene.rig).is_empty()
     })
     .await;
-    program.stops_in_time(Signal::TERM);
+    program.stops_in_time(tell_to_stop);
     digest.end();
     scene.next_run_is_well().await;
 }
@@ -335,25 +344,4 @@ async fn status(rig: &Rig) -> Option<Box<keepwatch::control::Status>> {
         Ok(Some(Line::Status(status))) => Some(status),
         _ => None,
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn while_a_drive_hangs_under_it() {
-    if !Need::Mounts.is_met() {
-        return;
-    }
-    let scene = Scene::new().await;
-    scene.rig.write("a.txt", "a");
-    let mut program = scene.start();
-    until_equal_outside(&scene.rig).await;
-    let dead = DeadDrive::over(&scene.rig.root());
-    // The root is looked at every five seconds.
-    tokio::time::sleep(Duration::from_secs(7)).await;
-    program.stops_in_time(Signal::TERM);
-    // And it starts with the drive still dead, and stops again.
-    let mut program = scene.start();
-    until("it runs", async || status(&scene.rig).await.is_some()).await;
-    program.stops_in_time(Signal::TERM);
-    dead.comes_back();
-    scene.next_run_is_well().await;
 }

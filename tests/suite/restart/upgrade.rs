@@ -4,8 +4,9 @@
 //! record of a destination's owner. What they wrote is made from what this version
 //! writes: the objects under the keys that they had then, and the records of those.
 
+use crate::harness::os::copy_tree;
+use crate::harness::tree::assert_same_tree;
 use crate::harness::{BUCKET, Rig, finish, program, write_config};
-use crate::office::assert_same_tree;
 use crate::raw::{client, counts, versions};
 use keepwatch::index::{Index, SourceId};
 use keepwatch::s3::At;
@@ -14,7 +15,6 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 /// S3's limit on a key, which was the program's.
 const OLD_KEY_BYTES_MAX: usize = 1024;
@@ -157,9 +157,7 @@ fn restores(rig: &Rig, config: &Path, name: &str, more: &[&str], without: &[&str
     let (code, said) = run(config, &arguments);
     assert!(code == Some(0) && said.contains("All is well"), "{said}");
     let want = rig.dir.path().join(format!("{name} is wanted"));
-    let mut copy = Command::new("cp");
-    copy.arg("-a").arg(rig.root()).arg(&want);
-    assert!(copy.status().unwrap().success());
+    copy_tree(&rig.root(), &want);
     for entry in fs::read_dir(&want).unwrap() {
         let entry = entry.unwrap();
         let is_without = |begin: &&str| entry.file_name().to_string_lossy().starts_with(*begin);

@@ -78,6 +78,34 @@ async fn what_will_not_get_better_ends_the_run() {
     }
 }
 
+/// Named after the bug: a denied object ended the run when its answer came before that of
+/// one that may be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_locked_object_does_not_end_the_run_also_when_it_is_asked_for_first() {
+    for (path, one_at_a_time) in [("a", true), ("a", false), ("z", true)] {
+        let bench = Bench::new();
+        for name in ["a", "m", "z"] {
+            bench.put(name, &Object::file(name.as_bytes())).await;
+        }
+        bench.meddle(move |request| {
+            match is_download(request) && request.uri().contains(&format!("/{path}?")) {
+                true => Meddling::Answer(403, "AccessDenied"),
+                false => Meddling::Pass,
+            }
+        });
+        let restored = bench
+            .restore_with("out", |request| {
+                if one_at_a_time {
+                    request.options.workers = 1;
+                }
+            })
+            .await
+            .unwrap();
+        assert_eq!((restored.files, restored.failed.total), (2, 1), "{path}");
+        assert_eq!(restored.failed.items[0].subject, path);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_damaged_copies_do_not_end_the_run() {
     let bench = Bench::new();

@@ -2,6 +2,7 @@
 //! gets outside, and everything else comes back.
 
 use super::bench::{Bench, Object, gzip, read_tree};
+use crate::harness::os::symlink;
 use keepwatch::restore::Restored;
 use keepwatch::types::Class;
 use std::collections::BTreeMap;
@@ -81,7 +82,7 @@ async fn nothing_is_written_through_a_link() {
     bench.put("good", &Object::file(b"good")).await;
     let out = bench.folder("out");
     std::fs::create_dir(&out).unwrap();
-    let planted = make_link(&outside, &out.join("planted"));
+    let planted = symlink(&outside, out.join("planted"));
 
     let restored = bench.restore("out").await.unwrap();
     let faults = faults(&restored);
@@ -108,17 +109,6 @@ async fn nothing_is_written_through_a_link() {
         );
     }
     assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
-}
-
-#[cfg(unix)]
-fn make_link(to: &std::path::Path, at: &std::path::Path) -> bool {
-    std::os::unix::fs::symlink(to, at).unwrap();
-    true
-}
-
-#[cfg(not(unix))]
-fn make_link(_: &std::path::Path, _: &std::path::Path) -> bool {
-    false
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,9 +4,9 @@
 
 use super::bench::{Bench, Object};
 use super::command::text;
+use crate::harness::os::name_of;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -130,7 +130,7 @@ async fn a_misspelt_name_is_answered_with_what_there_is() {
     let line = "NOT FOUND in the backup: ofefr.docx (write it as it is called; there is: Customers/Miller/offer.docx)";
     assert!(stdout.contains(line), "{stdout}");
     assert!(
-        stdout.ends_with("NOT everything that was asked for is there: see above.\n"),
+        stdout.starts_with("NOT everything that was asked for is there: see below.\n"),
         "{stdout}"
     );
     assert_eq!(files(&out).into_keys().collect::<Vec<_>>(), [CAFE]);
@@ -230,8 +230,9 @@ fn files(folder: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
             match path.is_dir() {
                 true => folders.push(path),
                 false => {
-                    let name = path.strip_prefix(folder).unwrap().as_os_str();
-                    found.insert(name.as_bytes().to_vec(), std::fs::read(&path).unwrap());
+                    let name = keepwatch::os::os_to_rel(path.strip_prefix(folder).unwrap());
+                    let name = name.unwrap().as_bytes().to_vec();
+                    found.insert(name, std::fs::read(&path).unwrap());
                 }
             }
         }
@@ -269,7 +270,11 @@ async fn what_people_type_for_a_file_finds_it_and_is_said() {
         (b"Gone.txt", GONE, "old/gone.txt was deleted 20"),
     ];
     for (number, (typed, want, said)) in cases.iter().enumerate() {
-        let typed = OsStr::from_bytes(typed);
+        // Windows cannot hold a name that is no text.
+        if cfg!(windows) && *want == CAFE {
+            continue;
+        }
+        let typed = &name_of(typed).unwrap();
         let out = bench.folder(&format!("out{number}"));
         let restore = ["restore", "--vault", text(&vault), "--to", text(&out)].map(OsString::from);
         let mut arguments: Vec<&OsStr> = restore.iter().map(OsString::as_os_str).collect();

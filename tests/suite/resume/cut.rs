@@ -1,15 +1,17 @@
 //! The real program over real HTTP, cut off at about 70 % of a large file: by a
 //! kill, by a lost line, by a stop, as a daemon and as `--reconcile`.
 
+// Starts Python, and the servers that it has.
+#[cfg(unix)]
+mod moto;
+
 use super::line::{End, Line, Part};
 use super::{KEY, LARGE_BYTES, Step, noise, open};
+use crate::harness::os::{can_be_told, set_mode, tell_to_stop};
 use crate::harness::{BUCKET, PATIENCE, Rig, history, program, until};
-use crate::python::{Credentials, Moto};
 use keepwatch::types::ContentHash;
-use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -25,21 +27,19 @@ struct Scene {
     rig: Rig,
     line: Line,
     config: PathBuf,
-    keys: Credentials,
+    /// Access key and secret key.
+    keys: (String, String),
 }
 
 impl Scene {
     async fn new() -> Self {
         let rig = Rig::new();
         let line = Line::to(rig.vault()).await;
-        let keys = Credentials {
-            access_key: "test".to_owned(),
-            secret_key: "testtest".to_owned(),
-        };
+        let keys = ("test".to_owned(), "testtest".to_owned());
         Self::with(rig, line, keys)
     }
 
-    fn with(rig: Rig, line: Line, keys: Credentials) -> Self {
+    fn with(rig: Rig, line: Line, keys: (String, String)) -> Self {
         rig.write(KEY, noise(1));
         let config = rig.dir.path().join("keepwatch.toml");
         let url = &line.url;
@@ -47,7 +47,7 @@ impl Scene {
             "[s3]\nregion = \"us-east-1\"\nendpoint_url = \"{url}\"\n\n[[source]]\nname = \"{BUCKET}\"\npath = \"{BUCKET}\"\nbucket = \"{BUCKET}\"\n\n[state]\ndir = \"state\"\n\n[log]\ndir = \"log\"\n\n[limits]\ndebounce_ms = 200\ndebounce_max_ms = 2000\nshutdown_timeout = \"1s\"\n"
         );
         fs::write(&config, text).unwrap();
-        fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+        set_mode(&config, 0o600);
         Self {
             rig,
             line,
@@ -61,10 +61,11 @@ impl Scene {
         command
             .args(["--config", self.config.to_str().unwrap()])
             .args(arguments)
-            .env("AWS_ACCESS_KEY_ID", &self.keys.access_key)
-            .env("AWS_SECRET_ACCESS_KEY", &self.keys.secret_key)
+            .env("AWS_ACCESS_KEY_ID", &self.keys.0)
+            .env("AWS_SECRET_ACCESS_KEY", &self.keys.1)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
+        can_be_told(&mut command);
         Program(command.spawn().unwrap())
     }
 
@@ -135,7 +136,7 @@ impl Program {
     }
 
     async fn stop(&mut self) -> Option<i32> {
-        kill_process(Pid::from_child(&self.0), Signal::TERM).unwrap();
+        tell_to_stop(&self.0);
         self.end().await
     }
 
@@ -266,37 +267,4 @@ async fn by_a_kill_again_and_again() {
     assert!(taken.len() <= different.len() + 1, "{taken:?}");
     scene.is_well().await;
     assert_eq!(daemon.stop().await, Some(0));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn at_a_server_whose_list_of_parts_cannot_be_read() {
-    let (moto, owner) = Moto::with_auth();
-    moto.bucket(&owner, BUCKET);
-    let behind = moto.endpoint.strip_prefix("http://").unwrap();
-    let line = Line::before(behind.parse().unwrap()).await;
-    let keys = Credentials {
-        access_key: owner.access_key.clone(),
-        secret_key: owner.secret_key.clone(),
-    };
-    let scene = Scene::with(Rig::new(), line, keys);
-    scene.line.ends_after(CUT_BYTES, End::Silent);
-    let mut daemon = scene.start(&[]);
-    scene.until_cut().await;
-    // A stop writes down what was acknowledged: at moto nothing else tells.
-    assert_eq!(daemon.stop().await, Some(0));
-    let (before, _) = scene.line.take();
-    scene.line.mend();
-    let mut reconcile = scene.start(&["--reconcile"]);
-    assert_eq!(reconcile.end().await, Some(0));
-    scene.sent_again(&before);
-    let script = "
-import hashlib
-s3 = client('s3')
-body = s3.get_object(Bucket=args[0], Key=args[1])['Body'].read()
-left = s3.list_multipart_uploads(Bucket=args[0]).get('Uploads', [])
-versions = s3.list_object_versions(Bucket=args[0], Prefix=args[1])['Versions']
-answer([hashlib.sha256(body).hexdigest(), len(left), len(versions)])";
-    let found = moto.boto(&owner, script, &[BUCKET, KEY]);
-    let hash = ContentHash::of(&noise(1)).to_hex();
-    assert_eq!(found, serde_json::json!([hash, 0, 1]));
 }

@@ -1,7 +1,7 @@
 //! Names that servers trip over, and more of them than one page of a list holds.
 
 use super::Site;
-use crate::office::assert_same_tree;
+use crate::harness::tree::assert_same_tree;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -124,11 +124,11 @@ pub async fn pages(site: Site) {
     assert!(listed >= VERSIONS, "{listed} versions");
     let verified = site.run(&["verify", "--all-versions"]);
     verified.check(0, &["All is well"]);
-    let line = verified
-        .text
-        .lines()
-        .find(|line| line.contains("looked at"));
-    let looked = line.unwrap().split_whitespace().next().unwrap();
-    let looked: usize = looked.replace(',', "").parse().unwrap();
+    let counts = verified.text.lines().find_map(|line| {
+        let (count, _) = line.trim().split_once(" versions")?;
+        line.contains("looked at")
+            .then(|| count.replace(',', "").parse::<usize>().unwrap())
+    });
+    let looked = counts.unwrap();
     assert!(looked >= VERSIONS, "{}", verified.text);
 }

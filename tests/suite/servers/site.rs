@@ -4,9 +4,10 @@
 use super::line::Line;
 use super::table::{Abilities, Kind};
 use super::up::{Server, server};
+use crate::harness::ran::Ran;
+use crate::harness::tree::{Node, assert_same_tree, tree};
 use crate::harness::{BUCKET, DEBOUNCE_MS, Rig, Running, finish_within, program, until};
-use crate::moto_office::{Ran, environment};
-use crate::office::{Node, assert_same_tree, tree};
+use crate::moto_office::environment;
 use crate::python::boto;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;

@@ -1,16 +1,10 @@
 //! Asking a daemon that does not answer, or is hard to reach.
 
 use super::{keepwatch, said};
-use crate::harness::{PATIENCE, Rig, Running, finish_within, program, until, write_config};
-use rustix::process::{Pid, Signal, kill_process};
+use crate::harness::os::{go_on, halt, idle_client};
+use crate::harness::{Rig, Running, finish_within, program, until, write_config};
 use std::fs;
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
-
-fn signal(daemon: &Running, signal: Signal) {
-    let pid = i32::try_from(daemon.pid()).unwrap();
-    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
-}
 
 /// What `status` may take: its own limit, and what starting it takes on a busy
 /// computer.
@@ -27,7 +21,7 @@ async fn status_of_a_daemon_that_is_stopped_ends_and_says_what_is_last_known() {
         rig.state_dir().join("last-status.json").exists()
     })
     .await;
-    signal(&daemon, Signal::STOP);
+    halt(daemon.pid());
     let ask = |more: &[&str]| {
         let mut command = program();
         command.args(["--config", config.to_str().unwrap(), "status"]);
@@ -45,7 +39,7 @@ async fn status_of_a_daemon_that_is_stopped_ends_and_says_what_is_last_known() {
     assert_eq!(json["answers"], false);
     assert_eq!(json["last_known"]["status"]["pid"], daemon.pid());
     assert!(json["last_known"]["at_ms"].is_i64());
-    signal(&daemon, Signal::CONT);
+    go_on(daemon.pid());
     until("it answers again", async || daemon.status().is_some()).await;
     assert_eq!(daemon.stop(), Some(0));
     // Of one that has ended, the same.
@@ -112,10 +106,9 @@ async fn sixty_idle_clients_do_not_delay_status() {
     let began = Instant::now();
     assert!(daemon.status().is_some());
     let usual = began.elapsed();
-    let socket = rig.state_dir().join("control.sock");
     for clients in [60, 200] {
-        let idle: Vec<UnixStream> = (0..clients)
-            .map(|_| UnixStream::connect(&socket).unwrap())
+        let idle: Vec<_> = (0..clients)
+            .map(|_| idle_client(&rig.state_dir()))
             .collect();
         let began = Instant::now();
         assert!(daemon.status().is_some());
@@ -128,28 +121,4 @@ async fn sixty_idle_clients_do_not_delay_status() {
         drop(idle);
     }
     assert_eq!(daemon.stop(), Some(0));
-}
-
-/// A terminal that is closed, or a service manager's reload, ends no backup.
-/// Named after the bug: exit code 0, after which no service starts it again.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hang_up_does_not_end_the_daemon() {
-    let rig = Rig::new();
-    rig.write("a.txt", "a");
-    let config = write_config(&rig, "");
-    let daemon = Running::start(&config, &[]).await;
-    signal(&daemon, Signal::HUP);
-    until("it says that it goes on", async || {
-        super::logged(&rig.dir.path().join("log")).contains("Keepwatch goes on")
-    })
-    .await;
-    rig.write("b.txt", "b");
-    until("it backs up as before", async || {
-        let status = daemon.status().unwrap();
-        status["pid"] == daemon.pid() && status["sources"][0]["files_protected"] == 2
-    })
-    .await;
-    let began = Instant::now();
-    assert_eq!(daemon.stop(), Some(0));
-    assert!(began.elapsed() < PATIENCE);
 }

@@ -1,8 +1,8 @@
 //! Results that cannot be printed: a reader that has had enough, a full disk.
 
+use crate::harness::os::takes_nothing;
 use crate::harness::{PATIENCE, Rig, Running, program, write_config};
 use std::fs;
-use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -41,11 +41,7 @@ fn closed() -> Stdio {
 }
 
 fn full() -> Stdio {
-    File::options()
-        .write(true)
-        .open("/dev/full")
-        .unwrap()
-        .into()
+    takes_nothing().into()
 }
 
 /// Every command that prints a result and ends, with what makes it print.

@@ -1,6 +1,7 @@
 //! How programs save: every way ends with exactly the final content, and no
 //! version is a state the file never had.
 
+use crate::harness::os::{OTHER_MODE, set_mode};
 use crate::harness::{BUCKET, DEBOUNCE_MS, Rig, history, scan_whole, until};
 use crate::raw::{Requests, versions};
 use keepwatch::s3::At;
@@ -8,7 +9,6 @@ use keepwatch::status::Event;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -265,9 +265,12 @@ async fn other_mode_or_time_is_stored_without_sending_content() {
     let daemon = rig.start_with(rig.config(), Some(store)).await;
     rig.until_equal(&daemon).await;
     let store = rig.store();
+    // Open before it may only be read.
+    let plan = fs::File::options().write(true).open(rig.path("plan.txt"));
+    let plan = plan.unwrap();
     for (name, number) in [("plan.txt", 2), ("table.csv", 2)] {
         requests.clear();
-        fs::set_permissions(rig.path(name), fs::Permissions::from_mode(0o640)).unwrap();
+        set_mode(rig.path(name), OTHER_MODE);
         until("the mode is stored", async || {
             history(&store, name).await.len() == number
         })
@@ -277,15 +280,17 @@ async fn other_mode_or_time_is_stored_without_sending_content() {
         assert_eq!(requests.count("CopyObject"), 1, "{:?}", requests.changes());
     }
     requests.clear();
-    let time = filetime::FileTime::from_unix_time(1_000_000_000, 5);
-    filetime::set_file_mtime(rig.path("plan.txt"), time).unwrap();
+    // Windows counts in steps of 100 ns.
+    let grain_ns = if cfg!(windows) { 500 } else { 5 };
+    let time = filetime::FileTime::from_unix_time(1_000_000_000, grain_ns);
+    filetime::set_file_handle_times(&plan, None, Some(time)).unwrap();
     let at = At {
         bucket: BUCKET,
         key: "plan.txt",
     };
     until("the time is stored", async || {
         let head = store.head(at, None).await.unwrap().unwrap();
-        head.meta.unwrap().mtime_ns == 1_000_000_000_000_000_005
+        head.meta.unwrap().mtime_ns == 1_000_000_000_000_000_000 + i128::from(grain_ns)
     })
     .await;
     rig.until_equal(&daemon).await;

@@ -1,11 +1,10 @@
 //! Folders that come, go, move and change into something else.
 
 use super::until_arrived;
+use crate::harness::os::copy_tree;
 use crate::harness::{BUCKET, Rig, at_rest, history, until};
 use crate::raw::{counts, marked};
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 /// A folder beside the protected one, full of files: `folders` folders below
 /// each other or side by side, `files` files in all.
@@ -20,17 +19,12 @@ fn elsewhere(rig: &Rig, folders: usize, files: usize) -> std::path::PathBuf {
     top
 }
 
-fn copy(from: &Path, to: &Path) {
-    let status = Command::new("cp").arg("-r").args([from, to]).status();
-    assert!(status.unwrap().success());
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_tree_copied_in_one_go_arrives_whole() {
     let rig = Rig::new();
     let tree = elsewhere(&rig, 300, 2_000);
     let daemon = rig.start().await;
-    copy(&tree, &rig.path("copy"));
+    copy_tree(&tree, &rig.path("copy"));
     until_arrived(&rig, &daemon).await;
     let mut counts = counts(&rig.store(), BUCKET).await;
     // A folder may have been seen in the moment before its first file came.
@@ -58,7 +52,7 @@ async fn a_folder_moved_in_arrives_with_its_contents_and_moved_out_it_leaves() {
     let rig = Rig::new();
     let tree = elsewhere(&rig, 10, 60);
     // Were it more than half of all, it would be held back.
-    copy(&tree, &rig.path("stays"));
+    copy_tree(&tree, &rig.path("stays"));
     let daemon = rig.start().await;
     fs::rename(&tree, rig.path("in")).unwrap();
     until_arrived(&rig, &daemon).await;
@@ -74,7 +68,7 @@ async fn a_folder_moved_in_arrives_with_its_contents_and_moved_out_it_leaves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renamed_folder_is_stored_under_its_new_name_and_goes_on_being_watched() {
     let rig = Rig::new();
-    copy(&elsewhere(&rig, 10, 60), &rig.path("old"));
+    copy_tree(&elsewhere(&rig, 10, 60), &rig.path("old"));
     let daemon = rig.start().await;
     until_arrived(&rig, &daemon).await;
     fs::rename(rig.path("old"), rig.path("new")).unwrap();
@@ -126,9 +120,9 @@ async fn a_deep_new_tree_arrives_and_is_watched_to_its_end() {
 async fn a_deleted_folder_is_marked_file_by_file() {
     let rig = Rig::new();
     let tree = elsewhere(&rig, 30, 200);
-    copy(&tree, &rig.path("gone"));
+    copy_tree(&tree, &rig.path("gone"));
     // Were it more than half of all, it would be held back.
-    copy(&tree, &rig.path("stays"));
+    copy_tree(&tree, &rig.path("stays"));
     rig.write("stays.txt", "here");
     let daemon = rig.start().await;
     until_arrived(&rig, &daemon).await;

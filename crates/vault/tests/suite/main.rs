@@ -21,5 +21,7 @@ mod power;
 #[cfg(target_os = "linux")]
 #[path = "../support/seed.rs"]
 mod seed;
+// Python for tests that start it.
+#[cfg(unix)]
 #[path = "../support/venv.rs"]
 mod venv;

@@ -21,7 +21,15 @@ pub enum Need {
     Namespaces,
     /// Ceph's programs, or root and `apt-get`, which install them.
     Ceph,
+    /// Root, and a systemd to start in namespaces, or `apt-get`, which installs it.
+    Systemd,
+    /// Shells whose completions are tried, and what shows manual pages; or root and
+    /// `apt-get`, which install them.
+    Shells,
 }
+
+/// Programs that complete, and show pages.
+const SHELLS: [&str; 3] = ["zsh", "fish", "groff"];
 
 /// Ceph's programs that the tests start.
 const CEPH: [&str; 4] = ["radosgw", "ceph-mon", "ceph-osd", "ceph"];
@@ -30,7 +38,7 @@ impl Need {
     /// Whether this machine has it. Where it has not, the test that asks is to return, and
     /// the first that asks has it said.
     pub fn is_met(self) -> bool {
-        static MET: [OnceLock<bool>; 3] = [const { OnceLock::new() }; 3];
+        static MET: [OnceLock<bool>; 5] = [const { OnceLock::new() }; 5];
         *MET[self as usize].get_or_init(|| match self.try_it() {
             Ok(()) => true,
             Err(why) => {
@@ -50,13 +58,20 @@ impl Need {
                 let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
                 output.status.success().then_some(()).ok_or(said)
             }
-            Self::Ceph => {
-                let missing: Vec<&str> = CEPH.into_iter().filter(|name| !is_there(name)).collect();
-                let installs = rustix::process::geteuid().is_root() && is_there("apt-get");
-                (missing.is_empty() || installs)
-                    .then_some(())
-                    .ok_or_else(|| format!("no {}", missing.join(", no ")))
+            Self::Systemd => {
+                if !rustix::process::geteuid().is_root() {
+                    return Err("not root".to_owned());
+                }
+                let folder = "/sys/fs/cgroup";
+                mount_and_unmount("tmpfs")?;
+                if !std::path::Path::new(folder).is_dir() {
+                    return Err(format!("no {folder}"));
+                }
+                let is_met = is_there("systemd-nspawn") || is_there("apt-get");
+                is_met.then_some(()).ok_or("no systemd-nspawn".to_owned())
             }
+            Self::Ceph => there_or_installed(&CEPH),
+            Self::Shells => there_or_installed(&SHELLS),
         }
     }
 
@@ -76,6 +91,15 @@ impl Need {
                 "as root where there is apt-get, or after `apt-get install radosgw ceph-mon \
                  ceph-osd ceph-common`: cargo test",
             ),
+            Self::Systemd => (
+                "the service on a real systemd",
+                "as root, where apt-get is or systemd-nspawn is installed: cargo test",
+            ),
+            Self::Shells => (
+                "completions in zsh and fish, and of manual pages",
+                "as root where there is apt-get, or after `apt-get install zsh fish groff-base`: \
+                 cargo test",
+            ),
         };
         let line = format!("LEFT OUT ({why}): the tests of {tests}. To run them: {remedy}");
         let all = std::env::var_os("TESTS_LEAVE_NOTHING_OUT").is_some();
@@ -83,6 +107,16 @@ impl Need {
         // Past what the test runner captures: it is to be seen although the test passes.
         let _ = writeln!(std::io::stderr(), "{line}");
     }
+}
+
+/// Whether programs are there, or can be installed by the tests that want them.
+fn there_or_installed(programs: &[&str]) -> Result<(), String> {
+    let missing = programs.iter().copied().filter(|name| !is_there(name));
+    let missing: Vec<&str> = missing.collect();
+    let installs = rustix::process::geteuid().is_root() && is_there("apt-get");
+    (missing.is_empty() || installs)
+        .then_some(())
+        .ok_or_else(|| format!("no {}", missing.join(", no ")))
 }
 
 /// Whether a program is to be found.
@@ -94,8 +128,12 @@ fn is_there(program: &str) -> bool {
 fn try_mounting() -> Result<(), String> {
     let device = File::options().read(true).write(true).open("/dev/fuse");
     device.map_err(|e| format!("/dev/fuse: {e}"))?;
+    mount_and_unmount("ramfs")
+}
+
+fn mount_and_unmount(kind: &str) -> Result<(), String> {
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
-    mount("ramfs", folder.path(), "ramfs", MountFlags::empty(), c"")
+    mount(kind, folder.path(), kind, MountFlags::empty(), c"")
         .map_err(|e| format!("mounting: {e}"))?;
     unmount(folder.path(), UnmountFlags::DETACH).map_err(|e| format!("unmounting: {e}"))
 }

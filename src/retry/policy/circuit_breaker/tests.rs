@@ -20,7 +20,7 @@ fn opened(class: Class) -> Option<Transition> {
 
 #[test]
 fn what_needs_a_person_opens_it_at_once() {
-    for class in [Class::Credentials, Class::Denied, Class::NoBucket] {
+    for class in [Class::Credentials, Class::Untrusted, Class::NoBucket] {
         let mut breaker = CircuitBreaker::new();
         assert_eq!(fail(&mut breaker, class, 1, 0), opened(class));
         assert_eq!(
@@ -118,6 +118,31 @@ fn when_nothing_waits_an_answer_ends_the_outage() {
     );
 }
 
+/// Named after the bug: two files at a port that nothing listened on were "two files that
+/// cannot be backed up" for ever, and never a bucket that does not answer.
+#[test]
+fn the_bucket_itself_is_asked_when_too_few_files_fail_to_tell() {
+    let mut breaker = CircuitBreaker::new();
+    fail(&mut breaker, Class::Transient, 1, 0);
+    fail(&mut breaker, Class::Transient, 2, 30_000);
+    let asked: Vec<i64> = (0..200)
+        .map(|second| second * 1_000)
+        .filter(|now_ms| breaker.is_in_doubt(WallMs(*now_ms)))
+        .collect();
+    assert_eq!(asked, [60_000, 120_000, 180_000]);
+    // It answers: the files are what is wrong.
+    assert_eq!(fail(&mut breaker, Class::Transient, 1, 200_000), None);
+    let fault = fault(Class::Transient);
+    assert_eq!(
+        breaker.unreachable(&fault, WallMs(240_000), 0),
+        opened(Class::Transient)
+    );
+    assert_eq!(breaker.unreachable(&fault, WallMs(240_000), 0), None);
+    assert!(!breaker.is_in_doubt(WallMs(900_000)));
+    breaker.success(1, WallMs(1_000_000));
+    assert!(!breaker.is_in_doubt(WallMs(2_000_000)));
+}
+
 #[test]
 fn one_probe_at_a_time_and_success_closes() {
     let mut breaker = CircuitBreaker::new();
@@ -208,22 +233,113 @@ fn a_probe_that_tells_nothing_makes_room_for_another() {
 fn a_file_that_alone_is_denied_holds_up_the_others_once() {
     let mut breaker = CircuitBreaker::new();
     fail(&mut breaker, Class::Denied, 1, 0);
-    breaker.may_start(2, WallMs(30_000));
-    breaker.success(2, WallMs(31_000));
-    assert_eq!(fail(&mut breaker, Class::Denied, 1, 60_000), None);
-    // once it has passed, its next denial counts again
-    breaker.success(1, WallMs(70_000));
-    assert_eq!(
-        fail(&mut breaker, Class::Denied, 1, 80_000),
-        opened(Class::Denied)
-    );
-    // its own success as the probe excuses nothing
-    breaker.may_start(1, WallMs(110_000));
-    breaker.success(1, WallMs(111_000));
+    breaker.may_start(2, WallMs(1_000));
+    breaker.success(2, WallMs(2_000));
+    for now_ms in [60_000, 600_000, 6_000_000] {
+        assert_eq!(fail(&mut breaker, Class::Denied, 1, now_ms), None);
+    }
+    // Once it has passed, its next denial counts again.
+    breaker.success(1, WallMs(7_000_000));
+    fail(&mut breaker, Class::Denied, 1, 7_000_001);
+    assert_eq!(breaker.denials.count(), 1);
+}
+
+#[test]
+fn a_path_that_passes_by_itself_in_the_end_excuses_nothing() {
+    let mut breaker = CircuitBreaker::new();
+    fail(&mut breaker, Class::Denied, 1, 0);
+    breaker.may_start(1, WallMs(30_000));
+    breaker.success(1, WallMs(31_000));
     assert_eq!(
         fail(&mut breaker, Class::Denied, 1, 120_000),
         opened(Class::Denied)
     );
+}
+
+/// Named after the bug: beside 28 files that a policy denied, one that it allowed waited
+/// four minutes, and each denied one opened the breaker again.
+#[test]
+fn a_file_that_is_allowed_waits_seconds_beside_a_folder_of_denied_ones() {
+    let mut breaker = CircuitBreaker::new();
+    let (denied, allowed) = (1..=28u64, 99);
+    let mut now_ms = 0;
+    fail(&mut breaker, Class::Denied, 1, now_ms);
+    for path in denied.clone() {
+        while breaker.may_start(path, WallMs(now_ms)) != MayStart::ProbeOnly {
+            now_ms += 100;
+        }
+        fail(&mut breaker, Class::Denied, path, now_ms);
+    }
+    while breaker.may_start(allowed, WallMs(now_ms)) != MayStart::ProbeOnly {
+        now_ms += 100;
+    }
+    assert!(now_ms <= 30_000, "{now_ms}");
+    assert!(breaker.success(allowed, WallMs(now_ms)).is_some());
+    // None of them opens it again, nor do some others.
+    for path in denied.chain(200..215) {
+        assert_eq!(
+            fail(&mut breaker, Class::Denied, path, now_ms),
+            None,
+            "{path}"
+        );
+    }
+    assert_eq!(
+        fail(&mut breaker, Class::Denied, 215, now_ms),
+        opened(Class::Denied)
+    );
+}
+
+#[test]
+fn with_a_hole_in_the_policy_few_denied_files_open_it_when_nothing_passes_for_long() {
+    let mut breaker = CircuitBreaker::new();
+    fail(&mut breaker, Class::Denied, 1, 0);
+    breaker.may_start(2, WallMs(1_000));
+    breaker.success(2, WallMs(1_000));
+    assert_eq!(fail(&mut breaker, Class::Denied, 3, 2_000), None);
+    assert_eq!(fail(&mut breaker, Class::Denied, 3, 62_000), None);
+    assert_eq!(
+        fail(&mut breaker, Class::Denied, 3, 302_000),
+        opened(Class::Denied)
+    );
+}
+
+#[test]
+fn the_wait_for_a_bucket_that_denies_everything_grows_to_a_minute() {
+    let mut breaker = CircuitBreaker::new();
+    fail(&mut breaker, Class::Denied, 0, 0);
+    let mut now_ms = 0;
+    let mut waits_ms = Vec::new();
+    for path in 1..=80 {
+        let MayStart::No { until_ms } = breaker.may_start(path, WallMs(now_ms)) else {
+            panic!("the breaker let something through while open");
+        };
+        waits_ms.push(until_ms - WallMs(now_ms));
+        now_ms = until_ms.0;
+        assert_eq!(breaker.may_start(path, WallMs(now_ms)), MayStart::ProbeOnly);
+        fail(&mut breaker, Class::Denied, path, now_ms);
+    }
+    assert!(waits_ms[..63].iter().all(|wait_ms| *wait_ms == 1_000));
+    assert_eq!(waits_ms[63..68], [5_000, 10_000, 20_000, 30_000, 30_000]);
+}
+
+#[test]
+fn a_probe_that_is_asked_for_waits_for_nothing_and_its_failure_backs_off() {
+    let mut breaker = CircuitBreaker::new();
+    breaker.probe_now(WallMs(0));
+    assert!(breaker.is_passing(WallMs(0)));
+    fail(&mut breaker, Class::Credentials, 1, 0);
+    assert!(!breaker.is_passing(WallMs(10)));
+    breaker.probe_now(WallMs(10));
+    assert!(breaker.is_passing(WallMs(10)));
+    assert_eq!(breaker.may_start(2, WallMs(10)), MayStart::ProbeOnly);
+    breaker.probe_now(WallMs(11));
+    assert!(breaker.is_passing(WallMs(11)));
+    assert!(matches!(
+        breaker.may_start(3, WallMs(11)),
+        MayStart::No { .. }
+    ));
+    fail(&mut breaker, Class::Credentials, 2, 20);
+    assert!(!breaker.is_passing(WallMs(21)));
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The vault as its clients see it: aws-sdk-s3 in-process and over HTTP with
 //! signatures, and boto3, which shares no code with either.
 
+// Starts Python.
+#[cfg(unix)]
+mod boto3;
 mod sdk;
 
 use aws_sdk_s3::Client;
@@ -20,8 +23,6 @@ use keepwatch_vault::{IN_PROCESS_ENDPOINT, MESSAGE_HEADER, Vault, VaultConnector
 use std::fmt::Debug;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -343,29 +344,4 @@ async fn the_answer_to_head_says_why_it_failed() {
     let absent = answer_of(absent.unwrap_err());
     assert_eq!(absent.status().as_u16(), 404);
     assert_eq!(absent.headers().get(MESSAGE_HEADER), None);
-}
-
-#[test]
-fn boto3_agrees() {
-    let served = Served::start();
-    let python = crate::venv::made("python-boto3", &["boto3"]).unwrap_or_else(|why| {
-        panic!(
-            "this test needs boto3, and it cannot be installed: {why}\nInstall Python 3.10 or newer \
-             with venv (Debian: apt install python3-venv) and see that pip can reach its index."
-        )
-    });
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/http/boto3_checks.py");
-    let run = Command::new(python)
-        .arg(script)
-        .env("VAULT_ENDPOINT", served.url())
-        .env("VAULT_ACCESS_KEY", ACCESS_KEY)
-        .env("VAULT_SECRET_KEY", SECRET_KEY)
-        .env("VAULT_FOLDER", served.vault.folder())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&run.stdout);
-    let errors = String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success(), "{said}\n{errors}");
-    assert!(said.contains("all checks passed"), "{said}");
-    println!("{said}");
 }
