@@ -65,7 +65,11 @@ struct Ahead(Arc<AtomicI64>);
 
 impl Ahead {
     fn by(&self, hours: i64) {
-        self.0.fetch_add(hours * HOUR_MS, Ordering::SeqCst);
+        self.by_ms(hours * HOUR_MS);
+    }
+
+    fn by_ms(&self, ms: i64) {
+        self.0.fetch_add(ms, Ordering::SeqCst);
     }
 
     fn clock(&self) -> WallClock {
@@ -73,19 +77,28 @@ impl Ahead {
         Arc::new(move || clock() + ahead.0.load(Ordering::SeqCst))
     }
 
-    /// A daemon by that clock on a store with faults, everything stored.
+    /// A daemon by that clock on a store with faults, everything stored. Its daily job is due
+    /// when the clock is set forward by [`TO_THE_JOB_MS`].
     async fn start(&self, rig: &Rig, faults: &Faults) -> Daemon {
         rig.write("a.txt", "one");
+        let mut config = rig.config();
+        let job_ms = system_clock()() + TO_THE_JOB_MS;
+        let job = job_ms.timestamp().unwrap().to_zoned(config.schedule.time_zone.clone());
+        config.schedule.digest_at = job.time();
         let options = Options {
             clock: Some(self.clock()),
             store: Some(rig.faulty_store(faults)),
             ..Options::default()
         };
-        let daemon = Daemon::start(rig.config(), options).await.unwrap();
+        let daemon = Daemon::start(config, options).await.unwrap();
         rig.until_equal(&daemon).await;
         daemon
     }
 }
+
+/// Less than the minute that is taken for a sleep: after one the folders are scanned whole, and
+/// the job's own scan could not be told from that one.
+const TO_THE_JOB_MS: i64 = 58_000;
 
 /// A page of the bucket's list, and no question whether the bucket answers at all.
 fn is_comparing(seen: &Seen) -> bool {
@@ -117,13 +130,13 @@ async fn a_daily_job_that_outlasts_the_next_hour_does_not_swallow_the_next_days(
         }
         Fate::Pass
     });
-    ahead.by(24);
+    ahead.by_ms(TO_THE_JOB_MS);
     until("both days have their digest", async || digests(&rig) >= 2).await;
     until("the second run is remembered", async || {
         let index = daemon.components().index.clone();
         let last = tokio::task::spawn_blocking(move || index.state_get("digest:last_run_ms"));
         let last = last.await.unwrap().unwrap().and_then(|v| v.as_i64());
-        last.is_some_and(|ms| ms > (system_clock()() + 48 * HOUR_MS).0)
+        last.is_some_and(|ms| ms > (system_clock()() + 24 * HOUR_MS).0)
     })
     .await;
     assert_eq!(digests(&rig), 2, "{:?}", digest_files(&rig));
@@ -152,7 +165,7 @@ async fn a_sleep_in_the_middle_of_the_job_is_no_check_that_is_not_complete() {
         count.fetch_add(1, Ordering::SeqCst);
         Fate::Break
     });
-    ahead.by(24);
+    ahead.by_ms(TO_THE_JOB_MS);
     until("the digest is written", async || digests(&rig) == 1).await;
     assert_eq!(broken.load(Ordering::SeqCst), BROKEN, "it slept in the job");
     let digest = digest_files(&rig).concat();

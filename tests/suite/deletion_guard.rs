@@ -151,7 +151,7 @@ async fn a_new_computer_with_an_empty_folder_marks_nothing_and_sends_nothing_twi
     let copy = rig.dir.path().join("copy");
     fs::rename(rig.root(), &copy).unwrap();
     fs::create_dir(rig.root()).unwrap();
-    fs::remove_dir_all(rig.state_dir()).unwrap();
+    rig.lose_state();
 
     assert_eq!(reconcile(&config, &[]).0, Some(3));
     assert_eq!(in_bucket(&store).await, before);

@@ -100,6 +100,16 @@ impl Rig {
         self.dir.path().join("state")
     }
 
+    /// The state folder is gone, as on a new computer. On Windows a name stays until the last
+    /// thread has closed its file, and one that a stopped daemon left behind may still do that.
+    pub fn lose_state(&self) {
+        let began = Instant::now();
+        while let Err(e) = fs::remove_dir_all(self.state_dir()) {
+            assert!(cfg!(windows) && began.elapsed() < PATIENCE, "{e}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// A configuration with a short debounce; change it as needed.
     pub fn config(&self) -> Config {
         let defaults = Defaults {

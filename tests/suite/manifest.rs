@@ -299,7 +299,7 @@ async fn a_policy_that_refuses_our_folder_breaks_nothing() {
     assert!(done.is_complete() && done.remarks.total == 1, "{done:?}");
     assert_eq!(done.files, 6);
     // A lost index is rebuilt without one.
-    fs::remove_dir_all(rig.state_dir()).unwrap();
+    rig.lose_state();
     let daemon = rig.start_with(rig.config(), Some(store)).await;
     assert!(compare(&daemon).await.complete());
     rig.until_equal(&daemon).await;

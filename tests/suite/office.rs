@@ -158,7 +158,7 @@ async fn an_office_survives_edits_a_kill_and_comes_back_from_the_vault_alone() {
     assert!(count >= 2_000);
 
     // The computer burns down: only the vault is left.
-    fs::remove_dir_all(rig.state_dir()).unwrap();
+    rig.lose_state();
     let to = rig.dir.path().join("new computer");
     let restore = finish(program().arg("restore").args([
         OsStr::new("--to"),

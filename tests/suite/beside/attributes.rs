@@ -120,7 +120,7 @@ async fn all_come_back_from_nothing_but_the_bucket() {
     let again = reconcile(&rig);
     assert!(again.contains("nothing to send"), "{again}");
     assert!(!again.contains("were not written by Keepwatch"), "{again}");
-    fs::remove_dir_all(rig.state_dir()).unwrap();
+    rig.lose_state();
     let anew = reconcile(&rig);
     assert!(anew.contains("nothing to send"), "{anew}");
 }

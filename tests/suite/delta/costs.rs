@@ -184,7 +184,7 @@ async fn what_is_made_of_what_is_known_after_a_restart_and_a_lost_index() {
     assert!(cost.sent <= SMALL_CHANGE_MAX && cost.copies > 0, "{cost:?}");
     desk.stop().await;
 
-    fs::remove_dir_all(desk.rig.state_dir()).unwrap();
+    desk.rig.lose_state();
     desk.start().await;
     desk.stored(&desk.states.last().unwrap().clone()).await;
     let adopted = desk.line.traffic();

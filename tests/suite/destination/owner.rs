@@ -333,10 +333,10 @@ async fn a_renamed_computer_goes_on_and_a_copied_state_folder_does_not() {
     // The state folder on another machine, whatever its name.
     assert!(run(computer("new-name", "m2")).await);
     // The same without the state folder.
-    fs::remove_dir_all(rig.state_dir()).unwrap();
+    rig.lose_state();
     assert!(run(computer("new-name", "m2")).await);
     // A lost state folder on the machine that it belongs to.
-    fs::remove_dir_all(rig.state_dir()).unwrap();
+    rig.lose_state();
     assert!(!run(computer("new-name", "m1")).await);
     assert_eq!(
         history(&store, "a.txt").await.len(),
@@ -428,7 +428,7 @@ async fn what_was_there_before_there_were_records() {
         assert_eq!(warning.contains("last seen"), manifests_stay, "{warning}");
         daemon.stop().await.unwrap();
         if manifests_stay {
-            fs::remove_dir_all(rig.state_dir()).unwrap();
+            rig.lose_state();
             let daemon = rig.start().await;
             rig.until_equal(&daemon).await;
             daemon.stop().await.unwrap();

@@ -37,7 +37,7 @@ fn many(rig: &Rig) {
 async fn backed_up(rig: &Rig) {
     compared(rig).await;
     assert_eq!(listed(&rig.store()).await.len(), 1);
-    fs::remove_dir_all(rig.state_dir()).unwrap();
+    rig.lose_state();
 }
 
 /// The objects' HEADs and puts that went by, those of manifests left out.
@@ -217,7 +217,7 @@ async fn what_changed_since_the_manifest_is_seen() {
     })
     .await;
     daemon.stop().await.unwrap();
-    fs::remove_dir_all(rig.state_dir()).unwrap();
+    rig.lose_state();
     // Changed while nothing ran.
     rig.write("many/4/4.txt", "changed while nothing ran");
     chmod(&rig.path("many/5/5.txt"), 0o600);

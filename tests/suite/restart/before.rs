@@ -118,7 +118,7 @@ async fn what_the_program_left_before_goes_on_with_it() {
 async fn what_the_program_left_before_is_known_from_its_bucket_alone() {
     let before = Before::unpack();
     let versions = before.versions().await;
-    fs::remove_dir_all(before.rig.state_dir()).unwrap();
+    before.rig.lose_state();
     before.run(&["--reconcile", "--take-over"], "1 version stored");
     let mut want = versions;
     want.insert("second.sql".to_owned(), 1);

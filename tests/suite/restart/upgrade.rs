@@ -215,7 +215,7 @@ async fn what_an_earlier_version_stored_by_longer_keys_is_stored_once_more_and_c
     let (code, said) = run(&config, &["verify", "--deep"]);
     assert!(code == Some(0) && said.contains("All is well"), "{said}");
     // The list alone says the same.
-    fs::remove_dir_all(rig.state_dir()).unwrap();
+    rig.lose_state();
     reconcile("nothing to send");
     assert_eq!(
         versions(&rig.store(), BUCKET).await,

@@ -114,7 +114,7 @@ pub async fn pages(site: Site) {
     }
     site.reconcile();
     // What the list says is what a computer without an index goes by.
-    fs::remove_dir_all(site.rig.state_dir()).unwrap();
+    site.rig.lose_state();
     site.sends_nothing();
     site.comes_back("back", &[], &root);
     if !site.can.keeps_versions {

@@ -20,7 +20,7 @@ async fn a_state_and_a_log_folder_that_are_removed_are_made_again_and_told() {
     .await;
     let log = rig.dir.path().join("log");
     fs::remove_dir_all(&log).unwrap();
-    fs::remove_dir_all(rig.state_dir()).unwrap();
+    rig.lose_state();
     let words = said(&keepwatch(&config, &["status"]));
     assert!(!words.contains("NOT running"), "{words}");
     assert!(words.contains("is running since"), "{words}");
