@@ -96,21 +96,7 @@ pub(crate) fn sddl_of(file: &File) -> io::Result<String> {
 /// Give an open file the access list of this text; and owner and group, if it has some and
 /// this account may. The file must be open with the right to change its list. Blocks.
 pub(crate) fn set_sddl(file: &File, sddl: &str) -> io::Result<()> {
-    let text = wide(OsStr::new(sddl));
-    let mut rights = null_mut();
-    // SAFETY: the text ends in a NUL.
-    let done = unsafe {
-        ConvertStringSecurityDescriptorToSecurityDescriptorW(
-            text.as_ptr(),
-            SDDL_REVISION_1,
-            &mut rights,
-            null_mut(),
-        )
-    };
-    if done == 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let rights = Local(rights);
+    let rights = descriptor(sddl)?;
     let (mut control, mut revision) = (0, 0);
     let (mut has_list, mut is_default) = (0, 0);
     let (mut list, mut owner, mut group) = (null_mut(), null_mut(), null_mut());
@@ -155,6 +141,25 @@ pub(crate) fn set_sddl(file: &File, sddl: &str) -> io::Result<()> {
             code => Err(error_of(code)),
         }
     }
+}
+
+/// What `sddl` says, as Windows' calls take it.
+fn descriptor(sddl: &str) -> io::Result<Local> {
+    let text = wide(OsStr::new(sddl));
+    let mut rights = null_mut();
+    // SAFETY: the text ends in a NUL.
+    let done = unsafe {
+        ConvertStringSecurityDescriptorToSecurityDescriptorW(
+            text.as_ptr(),
+            SDDL_REVISION_1,
+            &mut rights,
+            null_mut(),
+        )
+    };
+    if done == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Local(rights))
 }
 
 /// The account that this program runs as, as Windows numbers accounts (`S-1-5-…`).
