@@ -303,7 +303,7 @@ mod tests {
                 WELL,
                 "All is well: everything is protected.",
             ),
-            (vec![source(0, 3)], WELL, "but 3 files on the way"),
+            (vec![source(0, 3)], WELL, "but 3 files not sent yet"),
             (
                 vec![source(0, 0), source(1, 0)],
                 ATTENTION,
