@@ -67,7 +67,7 @@ pub(super) async fn check(findings: &mut Findings, source: &SourceConfig) {
 /// It is one of the folders that Linux makes up, whose files are never the same twice.
 fn is_of_the_kernel(folder: &Path) -> bool {
     let real = os::real_path(folder).unwrap_or_else(|_| folder.to_owned());
-    cfg!(target_os = "linux") && ["/proc", "/sys"].iter().any(|root| real.starts_with(root))
+    ["/proc", "/sys"].iter().any(|root| real.starts_with(root))
 }
 
 /// Whether all of its folders can be watched.
@@ -147,7 +147,7 @@ fn contents_of(source: &SourceConfig) -> Result<FolderContents, Fatal> {
     Ok(contents)
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -83,7 +83,7 @@ fn a_restore_says_what_it_did_and_leaves_no_empty_folder() {
         &config,
         &["restore", "--to", &restored],
         0,
-        &["1 file (1 bytes)"],
+        &["1 file (1 byte)"],
     );
     assert!(!said.contains("there already"), "{said}");
     let again = ["restore", "--to", &restored];
