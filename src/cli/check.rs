@@ -23,8 +23,8 @@ use crate::manifest::{Claimant, OWNER_BYTES_MAX, Owner, Whose};
 use crate::s3::{At, ObjectHeaders, Store, Versioning};
 use crate::sns::TopicCheck;
 use crate::types::{
-    ContentHash, Fatal, Fault, FaultDetail, Fingerprint, Kind, OWN_FOLDER, ObjectMeta, WRITE_TRIAL,
-    WallMs, differs,
+    Class, ContentHash, Fatal, Fault, FaultDetail, Fingerprint, Kind, OWN_FOLDER, ObjectMeta,
+    WRITE_TRIAL, WallMs, differs,
 };
 use findings::Severity;
 use jiff::Timestamp;
@@ -182,7 +182,8 @@ fn verdict(findings: &[CheckFinding]) -> String {
     }
 }
 
-/// False when the server cannot be asked anything.
+/// False when there is nothing to ask of the bucket: the server does not answer, or the
+/// vault has no such bucket yet.
 async fn bucket(
     findings: &mut Findings,
     config: &Config,
@@ -191,6 +192,15 @@ async fn bucket(
 ) -> bool {
     let about = format!("bucket {} of {}", source.bucket, source.name);
     if let Err(fault) = store.list(&source.bucket, &source.prefix, None, 1).await {
+        let is_vault = matches!(config.store, StoreConfig::Vault { .. });
+        if is_vault && fault.class == Class::NoBucket {
+            let text = format!(
+                "is not in {} yet: the next start of Keepwatch makes it",
+                store.place()
+            );
+            findings.add(Severity::Good, &about, text);
+            return false;
+        }
         return !findings.fault(&about, &fault);
     }
     findings.add(
@@ -344,7 +354,6 @@ async fn topic(findings: &mut Findings, config: &Config) -> Result<(), Fatal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Class;
 
     /// Named after the bug: a bucket that is not there was explained twice, in full.
     #[test]

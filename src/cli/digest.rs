@@ -2,7 +2,7 @@
 
 use super::args::{CommonArgs, DigestArgs};
 use super::exit_code::{COMPLETE, PARTIAL};
-use super::{logging, setup, show};
+use super::{logging, origins, setup, show};
 use crate::config::Needs;
 use crate::control::{Line, Request, ask};
 use crate::daemon::digest_once;
@@ -16,6 +16,10 @@ pub(super) async fn run(common: &CommonArgs, args: &DigestArgs) -> Result<u8, Fa
         Some(line) => line,
         None => {
             let config = setup::config(common, Needs::Store)?;
+            // Without the daily job it only looks: that makes no vault.
+            if !args.send {
+                origins::existing(&config)?;
+            }
             let _log = logging::init(&config.log, false, common.quiet);
             digest_once(config, setup::options(common), args.send).await?
         }

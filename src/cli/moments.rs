@@ -72,11 +72,22 @@ pub(super) async fn run(common: &CommonArgs, args: &MomentsArgs) -> Result<u8, F
     for (named, found) in &all {
         print(named, found, &depot.zone);
     }
-    println!(
-        "Any moment between them will do as well: {}",
-        command::on_copies("restore --at \"2026-11-20 14:30\" --to FOLDER")
-    );
+    if let Some(at_ms) = example(all.iter().map(|(_, found)| found)) {
+        println!(
+            "Any moment between them will do as well: {}",
+            command::on_copies(&format!(
+                "restore --at \"{}\" --to FOLDER",
+                stamp(at_ms, &depot.zone)
+            ))
+        );
+    }
     Ok(COMPLETE)
+}
+
+/// The moment of the example: the newest change, when every source had something.
+fn example<'a>(found: impl Iterator<Item = &'a Moments>) -> Option<WallMs> {
+    let newest = found.filter_map(|found| found.days.values().next_back());
+    newest.map(|day| day.last_ms).max()
 }
 
 fn describe<'a>(named: &'a Named, found: &Moments) -> SourceMoments<'a> {

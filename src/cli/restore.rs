@@ -2,6 +2,7 @@
 
 mod compare;
 mod left_alone;
+mod made;
 mod moments;
 mod nothing_found;
 mod outcome_mail;
@@ -10,12 +11,15 @@ pub(crate) mod parts;
 mod preflight;
 mod progress;
 pub(crate) mod summary;
+mod watched;
 
 use super::args::{CommonArgs, RestoreArgs};
 use super::exit_code::{COMPLETE, FAILED, PARTIAL};
 use super::origins::Depot;
+use super::paint::{Tone, marked};
 use super::run::signal_trouble;
-use super::{origins, show};
+use super::{origins, setup, show};
+use crate::config::Needs;
 use crate::os;
 use crate::restore::{Event, Restored, restore};
 use crate::retry::Stop;
@@ -23,6 +27,7 @@ use crate::types;
 use crate::types::{Fatal, FatalKind, Moment, parse_moment};
 use compare::Purpose;
 use jiff::Timestamp;
+use made::NewFolders;
 use moments::as_of;
 use nothing_found::nothing_at_all;
 use part::{Part, PartResult, unmatched};
@@ -56,6 +61,9 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
         let own = parts.first().and_then(|part| part.moment);
         let is_one = parts.iter().all(|part| part.moment == own);
         announce(&depot, &parts, if is_one { own } else { moment }, now);
+        for line in of_watched_folders(common, args, &depot) {
+            eprintln!("{}", marked(&line));
+        }
     }
     let to = match (&args.to, parts.as_slice()) {
         (Some(to), _) => to.display().to_string(),
@@ -63,11 +71,13 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
         (None, _) => "their own folders".to_owned(),
     };
     let place = format!("{} into {to}", depot.store.place());
+    let new_folders = NewFolders::of(&parts);
     let (ask, asked) = watch::channel(false);
     let shown = Arc::new(RestoreProgress::new(common.quiet));
     let work = all(&depot, parts, args, &shown, Stop::new(asked));
     let done = until_stopped(ask, work).await;
     shown.end();
+    new_folders.remove_empty();
     let done = done.map_err(|fatal| so_far(fatal, shown.so_far()));
     let nothing = done
         .as_ref()
@@ -79,16 +89,27 @@ pub(super) async fn run(common: &CommonArgs, args: &RestoreArgs) -> Result<u8, F
         (Err(fatal), _) => outcome_mail::Ended::Stopped(fatal, shown.so_far()),
     };
     outcome_mail::publish(depot.config.as_ref(), now, place, ended).await;
-    let done = done?;
+    report(common, &depot, &done?, moment, nothing)
+}
+
+/// The verdict, then what each source came to; the exit code.
+fn report(
+    common: &CommonArgs,
+    depot: &Depot,
+    done: &[PartResult],
+    moment: Option<Moment>,
+    nothing: Option<Fatal>,
+) -> Result<u8, Fatal> {
     if common.json {
-        show::json(&summary::json(&depot, &done, moment))?;
-    } else {
-        summary::print(&depot, &done);
+        show::json(&summary::json(depot, done, moment))?;
+        return nothing.map_or_else(|| Ok(verdict(done)), Err);
     }
-    match nothing {
-        Some(fatal) => Err(fatal),
-        None => Ok(verdict(&done)),
+    // Why nothing was found is the verdict.
+    if let Some(fatal) = &nothing {
+        eprintln!("{} {fatal}", Tone::Bad.paint("keepwatch:"));
     }
+    summary::print(depot, done);
+    Ok(nothing.map_or_else(|| verdict(done), |fatal| fatal.exit_code()))
 }
 
 /// Who stops it hears what there is by now.
@@ -128,6 +149,28 @@ fn purpose(args: &RestoreArgs, now: Timestamp, depot: &Depot) -> Result<Option<P
         }),
         None => None,
     })
+}
+
+/// What to say when the folder to restore into is backed up itself.
+fn of_watched_folders(common: &CommonArgs, args: &RestoreArgs, depot: &Depot) -> Vec<String> {
+    let Some(to) = &args.to else {
+        return Vec::new();
+    };
+    // From a bucket or a vault that is named on the command line, too.
+    let usual = match &depot.config {
+        Some(_) => None,
+        None => setup::config(common, Needs::Nothing).ok(),
+    };
+    let config = depot.config.as_ref().or(usual.as_ref());
+    let sources = config.map_or(&[][..], |config| &config.sources);
+    let to = std::path::absolute(to).unwrap_or_else(|_| to.clone());
+    let folders = sources
+        .iter()
+        .map(|source| (source.name.as_str(), source.path.as_path()));
+    watched::warning(&to, folders)
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Say from where and as of when, before it begins.

@@ -58,6 +58,8 @@ fn need_rights(level: Level, verb: &str) -> Result<(), Fatal> {
 
 async fn install_it(common: &CommonArgs, args: &InstallArgs) -> Result<u8, Fatal> {
     let level = level(&args.change.level);
+    // No rights help where there is no manager.
+    let manager = Manager::of_this_computer(level)?;
     if !args.change.dry_run {
         need_rights(level, "install")?;
     }
@@ -65,7 +67,6 @@ async fn install_it(common: &CommonArgs, args: &InstallArgs) -> Result<u8, Fatal
         Level::User => setup::config(common, Needs::Nothing)?,
         Level::System => setup::config_for_another(common)?,
     };
-    let manager = Manager::of_this_computer(level)?;
     let request = request::of(common, &config, level, args.account.as_deref())?;
     let now = manager.state().await?;
     let mut plan = manager.install(&request, &now);
@@ -261,6 +262,23 @@ async fn status(common: &CommonArgs, args: &LevelArgs) -> Result<u8, Fatal> {
         Running::Yes => COMPLETE,
         _ => FAILED,
     })
+}
+
+/// What installs the service: `program` is the command line up to the command, with the
+/// configuration. `None` on a computer whose service manager Keepwatch does not know.
+pub(super) fn install_command(common: &CommonArgs, program: &str) -> Option<String> {
+    Manager::of_this_computer(Level::System).ok()?;
+    let is_fit = setup::config_for_another(common).is_ok();
+    Some(install_line(program, is_fit))
+}
+
+/// The computer's service has another account as a rule, for which the configuration has to
+/// be fit; else there is this account's own.
+pub(super) fn install_line(program: &str, is_fit: bool) -> String {
+    match is_fit {
+        true => os::with_rights(&format!("{program} service install")),
+        false => format!("{program} service install --user"),
+    }
 }
 
 /// How long `status` waits for a service manager, which is not what it was asked about.

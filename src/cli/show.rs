@@ -170,7 +170,8 @@ impl Told {
         }
         let again = format!(
             "{}: cannot {}, for the same reason as above",
-            fault.subject, fault.operation
+            fault.subject,
+            fault.deed()
         );
         clean(&again)
     }

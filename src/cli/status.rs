@@ -79,22 +79,29 @@ fn service(common: &CommonArgs) -> Result<Service, Fatal> {
     })
 }
 
-/// No daemon runs: says what that means and what to do.
-fn not_running(service: &Service) -> Vec<String> {
+/// How it is started; as a service where `install` says how.
+fn start_it(by_hand: &str, install: Option<&str>) -> String {
+    match install {
+        Some(install) => format!("start it (as a service: {install}; by hand: {by_hand})"),
+        None => format!("start it: {by_hand}"),
+    }
+}
+
+/// No daemon runs: says what that means and what to do. `install` makes of a command line for
+/// the configuration the one that installs a service, where it can be one.
+fn not_running(service: &Service, install: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let Some(file) = &service.file else {
         return vec![
             "The trial is NOT running: nothing is backed up right now.".to_owned(),
             format!("  what to do: start it: {}", command::bare("try")),
         ];
     };
-    let start = command::service(Some(&shell_word(&file.display().to_string())));
+    let by_hand = command::service(Some(&shell_word(&file.display().to_string())));
+    let start = start_it(&by_hand, install(&by_hand).as_deref());
     match service.state_dir.is_dir() {
         true => vec![
             "Keepwatch is NOT running: nothing is backed up right now.".to_owned(),
-            format!(
-                "  what to do: start it (as a service: {}; by hand: {start})",
-                command::with_configuration("service install")
-            ),
+            format!("  what to do: {start}"),
         ],
         // It never ran with that folder: perhaps it runs with another account's.
         false => vec![
@@ -103,8 +110,7 @@ fn not_running(service: &Service) -> Vec<String> {
                 service.state_dir.display()
             ),
             format!(
-                "  what to do: if it runs as another account, ask as that one (sudo -u ACCOUNT, and this command); else start it (as a service: {}; by hand: {start})",
-                command::with_configuration("service install")
+                "  what to do: if it runs as another account, ask as that one (sudo -u ACCOUNT, and this command); else {start}"
             ),
         ],
     }
@@ -139,7 +145,8 @@ async fn silence(common: &CommonArgs, config: &Service, asked: &Asked) -> Result
             println!("  what to do: ask again in a minute; if it stays so, look into its log");
         }
         Asked::Nobody => {
-            for (number, line) in not_running(config).iter().enumerate() {
+            let install = |program: &str| of_service::install_command(common, program);
+            for (number, line) in not_running(config, install).iter().enumerate() {
                 match number {
                     0 => println!("{}", Tone::Bad.paint(line)),
                     _ => println!("{line}"),
@@ -180,6 +187,7 @@ mod tests {
     use super::verdict::{ATTENTION, is_mail_well};
     use super::*;
     use crate::control::Status;
+    use crate::os;
     use crate::status::{ScanDone, WatchProof};
     use crate::types::WallMs;
     use crate::types::{Class, Fault, Rates};
@@ -295,7 +303,7 @@ mod tests {
                 WELL,
                 "All is well: everything is protected.",
             ),
-            (vec![source(0, 3)], WELL, "but 3 files on the way"),
+            (vec![source(0, 3)], WELL, "but 3 files not sent yet"),
             (
                 vec![source(0, 0), source(1, 0)],
                 ATTENTION,
@@ -334,9 +342,26 @@ mod tests {
             ),
             (dir.path().to_owned(), None, "keepwatch try", "--config"),
         ] {
-            let lines = not_running(&service(state_dir, file)).join("\n");
+            let lines = not_running(&service(state_dir, file), |_| None).join("\n");
             assert!(lines.contains("NOT running"), "{lines}");
             assert!(lines.contains(want) && !lines.contains(not), "{lines}");
+        }
+    }
+
+    /// Named after the bug: `service install` was proposed where no systemd runs, and with a
+    /// configuration that only this account can use.
+    #[test]
+    fn a_service_is_proposed_only_where_it_can_be_installed() {
+        assert_eq!(start_it("k --config f", None), "start it: k --config f");
+        assert_eq!(
+            start_it("k --config f", Some("k --config f service install")),
+            "start it (as a service: k --config f service install; by hand: k --config f)"
+        );
+        for (is_fit, want) in [
+            (true, os::with_rights("k service install")),
+            (false, "k service install --user".to_owned()),
+        ] {
+            assert_eq!(of_service::install_line("k", is_fit), want);
         }
     }
 }

@@ -8,6 +8,7 @@ use super::{link, logging, origins, run, sample, setup};
 use crate::config::{Config, Defaults};
 use crate::daemon::{Components, Daemon, Options};
 use crate::destination;
+use crate::destination::Trouble;
 use crate::history::word_for;
 use crate::os;
 use crate::os::shell_word;
@@ -184,6 +185,36 @@ fn is_whole(components: &Components) -> bool {
     })
 }
 
+/// Why not all is protected, and what to do about it.
+fn why_not_all(components: &Components) -> Vec<String> {
+    let mut lines = Vec::new();
+    for source in components.sources.iter() {
+        match source.status.snapshot().last_scan {
+            Some(scan) => lines.extend(scan.incomplete),
+            None => lines.push("the folder was not looked at yet".to_owned()),
+        }
+        let troubles = destination::troubles(&source.destination);
+        lines.extend(troubles.iter().map(Trouble::line));
+        match components.index.unprotected(source.id, NAMED_MAX) {
+            Ok((failed, total)) => {
+                let unnamed = total.saturating_sub(failed.len() as u64);
+                let faults = failed
+                    .into_iter()
+                    .map(|(key, one)| one.fault.about(key.path().to_string()));
+                lines.extend(faults.map(|fault| fault.to_string()));
+                if unnamed > 0 {
+                    lines.push(format!(
+                        "{} more; the log names them",
+                        types::number(unnamed)
+                    ));
+                }
+            }
+            Err(fault) => lines.push(fault.to_string()),
+        }
+    }
+    lines.iter().map(|line| types::clean(line)).collect()
+}
+
 fn ready(
     components: &Components,
     config: &Config,
@@ -197,11 +228,14 @@ fn ready(
         if whole {
             Tone::Good.paint("All is protected")
         } else {
-            Tone::Bad.paint("NOT ALL is protected, see above and the log. Protected")
+            Tone::Bad.paint("NOT ALL is protected. Protected")
         },
         types::amount(files, "file"),
         types::size(bytes)
     );
+    for line in why_not_all(components) {
+        println!("  {line}");
+    }
     println!("Change, add or delete something in the folder and watch it appear here.\n");
     let place = place(config, vault);
     println!("To get files back, in another window (here into the folder \"restored\"):");

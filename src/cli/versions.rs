@@ -284,21 +284,30 @@ fn print_way_back(found: &Found, zone: &TimeZone) {
         );
         return;
     }
-    let older = |version: &&FileVersion| !version.deleted && !version.current;
-    let mut there = versions.versions.iter();
-    let example = there
-        .clone()
-        .find(older)
-        .or_else(|| there.find(|v| !v.deleted));
-    if let Some(version) = example {
-        println!(
+    match example(&versions.versions) {
+        Some(version) => println!(
             "  to bring a version back: {}",
             command::on_copies(&format!(
                 "restore {} --at \"{}\" --to FOLDER",
                 found.word,
                 stamp(version.stored_at_ms, zone)
             ))
-        );
+        ),
+        None => println!(
+            "  Keepwatch can restore none of these versions: other S3 tools can, by key and version id"
+        ),
+    }
+}
+
+/// The version that an example brings back: an older one rather than the current one, and
+/// none that a restore leaves out.
+fn example(versions: &[FileVersion]) -> Option<&FileVersion> {
+    let can_come = |version: &&FileVersion| !version.deleted && version.trouble.is_none();
+    let mut there = versions.iter().filter(can_come);
+    let newest = there.next();
+    match newest {
+        Some(version) if version.current => there.next().or(newest),
+        _ => newest,
     }
 }
 
@@ -409,6 +418,39 @@ mod tests {
             assert_eq!(again.at_ms, WallMs::from(at), "{text}: {shown}");
         }
         assert_eq!(stamp(WallMs(0), &TimeZone::UTC), "1970-01-01 00:00:00");
+    }
+
+    /// Named after the bug: of an object that another program wrote a restore was proposed
+    /// that brings nothing back.
+    #[test]
+    fn only_a_version_that_can_come_back_is_proposed() {
+        let version = |current: bool, trouble: Option<&str>, deleted| FileVersion {
+            stored_at_ms: WallMs(0),
+            version_id: None,
+            older_key: None,
+            current,
+            deleted,
+            size_bytes: None,
+            stored_bytes: 1,
+            compressed: false,
+            storage_class: String::new(),
+            sha256: None,
+            is_torn: false,
+            trouble: trouble.map(str::to_owned),
+        };
+        let foreign = || version(true, Some("not written by Keepwatch"), false);
+        let (own, current) = (version(false, None, false), version(true, None, false));
+        let marker = || version(true, None, true);
+        for (versions, want) in [
+            (vec![foreign()], None),
+            (vec![marker()], None),
+            (vec![foreign(), own.clone()], Some(1)),
+            (vec![marker(), own.clone()], Some(1)),
+            (vec![current.clone(), own], Some(1)),
+            (vec![current], Some(0)),
+        ] {
+            assert_eq!(example(&versions), want.map(|at| &versions[at]));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::bucket_name::bucket_like;
 use super::given::Defaults;
+use super::key::Key;
 use super::problem::shown;
 use super::raw::{
     COMPRESS_LEVEL, RawDrill, RawLimits, RawNotify, RawSchedule, VERSIONS_PER_HOUR_MAX,
@@ -67,13 +68,17 @@ impl Config {
             },
             shadow_copies: false,
         };
-        match own_folders_inside(&config).into_iter().next() {
+        let inside = own_folders_inside(&config);
+        // Where the state and the log are, no option says.
+        let is_fixed =
+            |(key, _): &(Key, _)| [Key::of("state", "dir"), Key::of("log", "dir")].contains(key);
+        let remedy = match inside.iter().any(is_fixed) {
+            true => "try one of the folders in it, like that of your documents",
+            false => "try a smaller folder, or put the vault elsewhere with --vault DIR",
+        };
+        match inside.into_iter().next() {
             None => Ok(config),
-            Some((_, wrong)) => Err(Fatal::usage(
-                operation.as_str(),
-                wrong.what,
-                "try a smaller folder, or put the vault elsewhere with --vault DIR",
-            )),
+            Some((_, wrong)) => Err(Fatal::usage(operation.as_str(), wrong.what, remedy)),
         }
     }
 }

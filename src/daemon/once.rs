@@ -8,7 +8,7 @@ use super::open::{Open, open};
 use crate::bandwidth;
 use crate::bandwidth::{Limits, Reload};
 use crate::config::Config;
-use crate::control::{Line, Reconciled, Words};
+use crate::control::{Kept, Line, Reconciled, Words};
 use crate::destination;
 use crate::digest::{Failed, OneOff, OneOffTask};
 use crate::mail::FailureLine;
@@ -117,6 +117,7 @@ async fn with_workers<T>(
     for source in components.sources.iter() {
         source.pacing.end();
     }
+    take_up_scans(&components).await?;
     let (stop, stopped) = watch::channel(false);
     let mut loops = start_loops(&components, hints, options.reload, &stopped);
     let result = work(&components, &answers).await;
@@ -143,6 +144,28 @@ async fn with_workers<T>(
     }
     close(&components, idle).await?;
     result
+}
+
+/// Take over when each source was last compared: the run before has written it down, and a
+/// digest that compares nothing itself tells of it.
+async fn take_up_scans(components: &Components) -> Result<(), Fatal> {
+    let (config, sources) = (
+        Arc::clone(&components.config),
+        Arc::clone(&components.sources),
+    );
+    let taken_up = blocking(move || {
+        let last = Kept::read(&config.state_dir);
+        for then in last.into_iter().flat_map(|last| last.status.sources) {
+            let mut sources = sources.iter();
+            if let Some(source) = sources.find(|source| source.config.name == then.name) {
+                source
+                    .status
+                    .update(|status| status.last_scan = then.board.last_scan);
+            }
+        }
+        Ok(())
+    });
+    Ok(taken_up.await?)
 }
 
 fn start_loops(

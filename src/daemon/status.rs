@@ -132,10 +132,7 @@ fn incomplete(index: &Index, source: &SourceRuntime, scan: Option<ScanDone>) -> 
     );
     let waiting = source.work.queue.depth().backlog;
     if waiting > 0 {
-        reasons.push(format!(
-            "still on their way to the bucket: {}",
-            amount(waiting as u64, "file")
-        ));
+        reasons.push(format!("not sent yet: {}", amount(waiting as u64, "file")));
     }
     if let Some(fault) = index.broken() {
         reasons.push(fault.to_string());

@@ -134,7 +134,7 @@ async fn without_body(
                     let attributes = meta.attributes.attributes();
                     shared.folders.is_there(&path, looks_of(&meta), attributes);
                 }
-                Ok(Outcome::Identical)
+                Ok(write::there(&shared, &path))
             };
             blocking(chosen, leave).await
         }

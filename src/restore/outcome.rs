@@ -14,6 +14,8 @@ pub(crate) enum Outcome {
         /// Its path, when it never rested while it was backed up.
         torn: Option<String>,
     },
+    /// A folder that this restore has made for what lies in it.
+    FolderMade,
     /// The same was there already.
     Identical,
     /// Another file was there already and stays.

@@ -341,7 +341,7 @@ impl Run {
             }
             Outcome::Foreign => stats.note(|all| all.skipped_foreign += 1),
             Outcome::PutOff => self.put_off.put_off(chosen, PUT_OFF_MAX),
-            Outcome::Skipped => {}
+            Outcome::FolderMade | Outcome::Skipped => {}
         }
     }
 

@@ -75,7 +75,7 @@ pub(super) fn ended(
             torn: meta.is_torn.then(|| path.to_string()),
         }),
         // Of one name twice in this run, the second finds the first's folder.
-        Committed::AlreadyThere if meta.kind == Kind::Folder => Ok(Outcome::Identical),
+        Committed::AlreadyThere if meta.kind == Kind::Folder => Ok(there(ctx, path)),
         // It was not looked for before, or has come meanwhile.
         Committed::AlreadyThere => {
             let existing = existing_target::inspect(ctx, path, meta)?;
@@ -84,6 +84,15 @@ pub(super) fn ended(
             }
             plan::if_meanwhile(existing, path)
         }
+    }
+}
+
+/// What is to be there is there: from before, unless it is a folder that this restore has
+/// made for what lies in it.
+pub(super) fn there(ctx: &RestoreContext, path: &RelPath) -> Outcome {
+    match ctx.target.has_made(path) {
+        true => Outcome::FolderMade,
+        false => Outcome::Identical,
     }
 }
 

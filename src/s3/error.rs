@@ -306,7 +306,7 @@ fn remedy(class: Class, code: &str) -> String {
         }
         (Class::NoBucket, _) => {
             return format!(
-                "correct its name (`bucket` in the configuration, or after --bucket), or create the bucket; `{}` tests it",
+                "correct the bucket's name (`bucket` in the configuration, or after --bucket), or create the bucket; `{}` tests it",
                 check()
             );
         }
@@ -315,6 +315,10 @@ fn remedy(class: Class, code: &str) -> String {
         }
         (_, NOT_THERE) => {
             "connect and mount the disk that it is on; Keepwatch goes on by itself then"
+        }
+        // The vault's: a disk has no lifecycle rules.
+        (Class::Full, "InsufficientStorage") => {
+            "make room on the disk of the copies, or use a larger one; Keepwatch goes on by itself then"
         }
         (Class::Full, _) => {
             "make room at the destination: a larger disk, a higher quota, or a lifecycle rule of the bucket that removes old versions; Keepwatch goes on by itself then"
@@ -447,7 +451,13 @@ mod tests {
             let got = is_want_of_room(code, Some(message), Some(status));
             assert_eq!(got, want, "{code} {message} {status}");
         }
-        assert!(!remedy(Class::Full, "").is_empty());
+        assert!(remedy(Class::Full, "").contains("lifecycle rule"));
+        // Named after the bug: the owner of a full disk was sent to the rules of a bucket.
+        let of_disk = remedy(Class::Full, "InsufficientStorage");
+        assert!(
+            of_disk.contains("disk") && !of_disk.contains("rule"),
+            "{of_disk}"
+        );
     }
 
     /// Wherever a server says it, and whether it moved for good or is new.

@@ -72,13 +72,19 @@ impl Drop for CancelOnDrop {
 async fn whole(scanner: &Scanner, asked: &Whole, cancelled: &Arc<AtomicBool>) -> ScanDone {
     let source = &scanner.source;
     let with_bucket = asked.with_bucket;
-    destination::look(&source.destination).await;
+    let unanswered = destination::ask(&source.destination).await.err();
+    if let Some(fault) = &unanswered {
+        tracing::debug!(source = %source.name(), "{fault}");
+    }
     source.status.update(|board| board.scanning = Some(0));
     let started_ms = scanner.clock.now_ms();
     let links = source.links.begin();
-    let is_known_ours = source.destination.is_known_ours();
+    let ours = match source.destination.is_known_ours() {
+        true => Ok(()),
+        false => Err(unanswered),
+    };
     let mut done = match source.destination.may_send() {
-        true => compare(scanner, asked, is_known_ours, cancelled).await,
+        true => compare(scanner, asked, ours, cancelled).await,
         // The bucket holds another computer's backup, which says nothing of this folder.
         false => ScanDone {
             incomplete: destination::troubles(&source.destination)
@@ -183,15 +189,29 @@ fn linked_note(names: u64) -> String {
     )
 }
 
+/// Why a bucket was not compared that does not say whose it is, and what to do.
+fn untold(place: &str, why: Option<&Fault>) -> String {
+    let text =
+        format!("{place} was not compared: it does not say whether it belongs to this computer");
+    let Some(fault) = why else {
+        return text;
+    };
+    let text = format!("{text}: {}", fault.reason());
+    match fault.hint.as_str() {
+        "" => text,
+        hint => format!("{text} (what to do: {hint})"),
+    }
+}
+
 /// Compare disk and index, and the bucket if that is asked for and the bucket is known to
-/// be this folder's.
+/// be this folder's (`ours`; else why that is not known, if a fault says it).
 async fn compare(
     scanner: &Scanner,
     asked: &Whole,
-    is_known_ours: bool,
+    ours: Result<(), Option<Fault>>,
     cancelled: &Arc<AtomicBool>,
 ) -> ScanDone {
-    let with_bucket = asked.with_bucket && is_known_ours;
+    let with_bucket = asked.with_bucket && ours.is_ok();
     if with_bucket {
         look_again(scanner).await;
     }
@@ -216,11 +236,9 @@ async fn compare(
     let runtime = tokio::runtime::Handle::current();
     match blocking(move || merge::merge(work, &runtime)).await {
         Ok(mut done) => {
-            if asked.with_bucket && !is_known_ours {
+            if let (true, Err(why)) = (asked.with_bucket, &ours) {
                 let place = destination::place_name(&scanner.source.destination);
-                done.incomplete.push(format!(
-                    "{place} was not compared: it does not say whether it belongs to this computer"
-                ));
+                done.incomplete.push(untold(&place, why.as_ref()));
             }
             done
         }

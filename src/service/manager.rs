@@ -82,6 +82,15 @@ impl Manager {
         ))
     }
 
+    /// `service VERB` for this manager, as it is typed.
+    fn typed(self, verb: &str) -> String {
+        let user = match self {
+            Self::Systemd(Level::User) | Self::Launchd(Level::User) | Self::Tasks => " --user",
+            Self::Systemd(Level::System) | Self::Launchd(Level::System) | Self::Windows => "",
+        };
+        command::with_configuration(&format!("service {verb}{user}"))
+    }
+
     /// How the service is.
     ///
     /// # Errors
@@ -223,10 +232,7 @@ pub async fn reach(manager: Manager, wanted: Wanted) -> Result<ServiceState, Fat
         return Err(Fatal::usage(
             wanted.operation(),
             "it is not installed",
-            format!(
-                "install it: {}",
-                command::with_configuration("service install")
-            ),
+            format!("install it: {}", manager.typed("install")),
         ));
     }
     if is_so(&before, wanted) {
@@ -278,7 +284,7 @@ fn takes_it(manager: Manager, wanted: Wanted, now: &ServiceState) -> Result<(), 
         "it has failed, and Windows starts it again within half a minute; before that it takes no stop",
         format!(
             "put right what its log says, or remove the service: {}",
-            command::with_configuration("service uninstall")
+            manager.typed("uninstall")
         ),
     ))
 }
@@ -301,7 +307,7 @@ async fn not_reached(manager: Manager, wanted: Wanted, how: String) -> Fatal {
         cause,
         format!(
             "put that right and try again; `{}` says how it is",
-            command::with_configuration("service status")
+            manager.typed("status")
         ),
     )
 }
@@ -309,6 +315,20 @@ async fn not_reached(manager: Manager, wanted: Wanted, how: String) -> Fatal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Named after the bug: the command named the computer's service where this account's
+    /// was meant.
+    #[test]
+    fn a_proposed_command_is_for_the_service_that_was_meant() {
+        for (manager, want) in [
+            (Manager::Systemd(Level::User), "service install --user"),
+            (Manager::Tasks, "service install --user"),
+            (Manager::Systemd(Level::System), "service install"),
+        ] {
+            let line = manager.typed("install");
+            assert!(line.ends_with(want), "{line}");
+        }
+    }
 
     #[test]
     fn the_last_error_is_told_with_what_to_do() {

@@ -98,7 +98,16 @@ impl Fault {
 
     /// What could not be done and why, without subject and remedy.
     pub fn reason(&self) -> String {
-        format!("cannot {}: {}", self.operation, self.cause)
+        format!("cannot {}: {}", self.deed(), self.cause)
+    }
+
+    /// What could not be done, where its subject was named before: `list the versions of it`.
+    pub fn deed(&self) -> String {
+        let words = self.operation.to_string();
+        match words.rsplit(' ').next() {
+            Some("of" | "in" | "into" | "from" | "at" | "on") => format!("{words} it"),
+            _ => words,
+        }
     }
 
     /// The same fault, named after another subject (a file instead of its key).
@@ -128,6 +137,25 @@ impl StdError for Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Named after the bug: "b: cannot list the versions of: no".
+    #[test]
+    fn a_fault_is_a_whole_sentence() {
+        for (operation, want) in [
+            (
+                "list the versions of",
+                "b: cannot list the versions of it: no",
+            ),
+            (
+                "go on with the index in",
+                "b: cannot go on with the index in it: no",
+            ),
+            ("read", "b: cannot read: no"),
+        ] {
+            let fault = Fault::new(Class::Denied, operation, "b", "no");
+            assert_eq!(fault.to_string(), want);
+        }
+    }
 
     #[test]
     fn a_fault_names_file_operation_cause_and_remedy() {

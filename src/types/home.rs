@@ -3,8 +3,8 @@
 //!
 //! A shell expands it only where it stands by itself and unquoted, cmd and PowerShell not at
 //! all, and nothing does in a configuration or in the environment. So Keepwatch does it for
-//! every path that it takes. It never prints one: a command that it proposes must work as it
-//! stands in every shell. Pure.
+//! every path that it takes. A path of a person's that it prints is written in full: a command
+//! that it proposes must work as it stands in every shell. Pure.
 
 use super::one_line::shown;
 use std::fmt;

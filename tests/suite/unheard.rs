@@ -1,12 +1,13 @@
 //! It must not stop, or stand still, without anybody hearing of it: folders that
 //! are away, a daemon that does not answer, places that were removed or belong to
-//! others, and results that cannot be printed.
+//! others, results that cannot be printed, and what commands say of a place that is new.
 
 mod asking;
 mod folders;
 // A signal that Unix alone has.
 #[cfg(unix)]
 mod hang_up;
+mod looking;
 mod places;
 mod printing;
 // Folders of other accounts.

@@ -67,10 +67,13 @@ not be looked.";
 pub(super) const COMPLETIONS_HELP: &str = "\
 Examples:
   bash, for this account:
+    mkdir -p ~/.local/share/bash-completion/completions
     keepwatch completions bash > ~/.local/share/bash-completion/completions/keepwatch
   zsh, into a folder that $fpath names:
+    mkdir -p ~/.zfunc
     keepwatch completions zsh > ~/.zfunc/_keepwatch
   fish:
+    mkdir -p ~/.config/fish/completions
     keepwatch completions fish > ~/.config/fish/completions/keepwatch.fish
   PowerShell, as a line of $PROFILE:
     keepwatch completions powershell | Out-String | Invoke-Expression";

@@ -9,10 +9,18 @@ use crate::files::{Compress, RuleCounts, Rules};
 use crate::os;
 use crate::types;
 use crate::types::{Fatal, Fault, Kind, RelPath};
+use std::path::Path;
 
 /// Look at all of it.
 pub(super) async fn check(findings: &mut Findings, source: &SourceConfig) {
     let about = format!("folder of {}", source.name);
+    if is_of_the_kernel(&source.path) {
+        let text = format!(
+            "{} is no folder on a disk: the system makes what is in it while it is read. Name a folder with files of your own",
+            source.path.display()
+        );
+        return findings.add(Severity::Bad, &about, text);
+    }
     let look = {
         let source = source.clone();
         tokio::task::spawn_blocking(move || contents_of(&source)).await
@@ -54,6 +62,12 @@ pub(super) async fn check(findings: &mut Findings, source: &SourceConfig) {
         findings.add(*verdict, &about, text.as_str());
     }
     watches(findings, &about, contents.folders);
+}
+
+/// It is one of the folders that Linux makes up, whose files are never the same twice.
+fn is_of_the_kernel(folder: &Path) -> bool {
+    let real = os::real_path(folder).unwrap_or_else(|_| folder.to_owned());
+    ["/proc", "/sys"].iter().any(|root| real.starts_with(root))
 }
 
 /// Whether all of its folders can be watched.
@@ -131,4 +145,22 @@ fn contents_of(source: &SourceConfig) -> Result<FolderContents, Fatal> {
     contents.rules = rules::lines("exclude", &left_out);
     contents.rules.extend(rules::lines("compress", &compressed));
     Ok(contents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Named after the bug: a source in /proc was found to be in order.
+    #[test]
+    fn folders_that_the_system_makes_up_are_no_source() {
+        for (folder, want) in [
+            ("/proc/sys", true),
+            ("/sys", true),
+            ("/process", false),
+            ("/", false),
+        ] {
+            assert_eq!(is_of_the_kernel(Path::new(folder)), want, "{folder}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 use super::moments::{as_of, moment_json};
 use super::part::Part;
-use super::summary::{covered_line, not_found};
+use super::summary::{covered_line, not_found, otherwise_called};
 use crate::cli::exit_code::{COMPLETE, DIFFERENT, FAILED, PARTIAL};
 use crate::cli::origins::Depot;
 use crate::cli::paint::marked;
@@ -71,8 +71,9 @@ pub(super) async fn run(
         results.push(result);
     }
     if !json {
-        for line in in_none(asked(&results)) {
-            out(&not_found(&line, None));
+        for text in in_none(asked(&results)) {
+            let line = format!("{} ({})", not_found(&text), otherwise_called());
+            out(&marked(&line));
         }
     }
     Ok(exit_code(&results, purpose))

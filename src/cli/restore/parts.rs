@@ -192,6 +192,7 @@ fn folders(depot: &Depot, args: &RestoreArgs) -> Result<Vec<PathBuf>, Fatal> {
     };
     let to = std::path::absolute(to)
         .map_err(|e| Fatal::usage(format!("use --to {}", to.display()), chain(&e), ""))?;
+    refuse_file(&to)?;
     if let Some(vault) = &depot.vault
         && std::path::absolute(vault).is_ok_and(|vault| to.starts_with(vault))
     {
@@ -208,6 +209,21 @@ fn folders(depot: &Depot, args: &RestoreArgs) -> Result<Vec<PathBuf>, Fatal> {
             .map(|name| to.join(name))
             .collect(),
     })
+}
+
+/// A file stands where the folder is to be.
+fn refuse_file(to: &Path) -> Result<(), Fatal> {
+    let there = to
+        .ancestors()
+        .find_map(|at| Some((at, std::fs::metadata(at).ok()?)));
+    match there {
+        Some((at, found)) if !found.is_dir() => Err(Fatal::usage(
+            format!("restore into {}", to.display()),
+            format!("{} is no folder", at.display()),
+            "name a folder with --to; it is made when it is not there",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The sources' own folders. Comparing two moments needs none.

@@ -81,15 +81,22 @@ pub(super) fn print(depot: &Depot, done: &[PartResult]) {
         let near = typed
             .filter(|(typed, _)| typed.text() == text)
             .find_map(|(typed, _)| meant_perhaps(typed.misses()));
-        println!("{}", not_found(&text, near));
+        let todo = near.unwrap_or_else(otherwise_called);
+        println!("{}", marked(&format!("{} ({todo})", not_found(&text))));
     }
 }
 
-/// What was asked for and is nowhere, and what may have been meant.
-pub(crate) fn not_found(text: &str, near: Option<String>) -> String {
-    let near = near.map_or_else(String::new, |near| format!(" ({near})"));
-    let line = format!("NOT FOUND in the backup: {}{near}", types::clean(text));
-    marked(&line)
+/// What was asked for and is nowhere.
+pub(crate) fn not_found(text: &str) -> String {
+    format!("NOT FOUND in the backup: {}", types::clean(text))
+}
+
+/// What to do about it, where nothing is known that may have been meant.
+pub(crate) fn otherwise_called() -> String {
+    format!(
+        "write its path from the source's folder on, or its name alone; `{}` says when something was backed up",
+        command::on_copies("moments")
+    )
 }
 
 fn has_found(one: &PartResult) -> bool {

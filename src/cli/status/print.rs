@@ -103,7 +103,7 @@ fn print_source(
         println!("  last backed up {}", types::time(stored_ms, zone));
     }
     if source.waiting > 0 {
-        println!("  {} on their way", types::amount(source.waiting, "file"));
+        println!("  {} not sent yet", types::amount(source.waiting, "file"));
     }
     if let Some(until_ms) = source.paced_until_ms {
         println!(

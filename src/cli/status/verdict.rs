@@ -33,7 +33,7 @@ pub(super) fn verdict(status: &Status) -> String {
     match (overall(status), waiting) {
         (WELL, 0) => "All is well: everything is protected.".to_owned(),
         (WELL, waiting) => format!(
-            "All is well: everything is protected but {} on the way.",
+            "All is well: everything is protected but {} not sent yet.",
             types::amount(waiting, "file")
         ),
         (UNKNOWN, _) => {

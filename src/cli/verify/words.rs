@@ -5,7 +5,7 @@ use super::verdict::{exit_code, is_of_nothing, missing};
 use crate::cli::exit_code::{COMPLETE, FAILED};
 use crate::cli::paint::{Tone, marked};
 use crate::cli::restore::parts::lines;
-use crate::cli::restore::summary::not_found;
+use crate::cli::restore::summary::{not_found, otherwise_called};
 use crate::cli::stamp::stamp;
 use crate::history::word_for;
 use crate::os;
@@ -64,20 +64,19 @@ pub(super) fn not_there(results: &[Verified]) -> Vec<String> {
     if missing.is_empty() {
         return Vec::new();
     }
-    let mut lines: Vec<String> = missing.iter().map(|text| not_found(text, None)).collect();
     let mut near: Vec<&str> = Vec::new();
     for name in results.iter().flat_map(|result| &result.near) {
         if !near.contains(&name.as_str()) {
             near.push(name);
         }
     }
-    if !near.is_empty() {
-        lines.push(format!(
-            "  what to do: write it as it is called; there is: {}",
-            types::clean(&near.join(", "))
-        ));
-    }
-    lines
+    let todo = match near.as_slice() {
+        [] => otherwise_called(),
+        near => format!("write it as it is called; there is: {}", near.join(", ")),
+    };
+    let lines = missing.iter().map(|text| marked(&not_found(text)));
+    let todo = format!("  what to do: {}", types::clean(&todo));
+    lines.chain([todo]).collect()
 }
 
 /// The first line.
@@ -132,7 +131,10 @@ fn figures(result: &Verified) -> Vec<String> {
     for (count, what) in [
         (result.cold, "in cold storage: not downloaded"),
         (result.foreign, "not written by Keepwatch: left alone"),
-        (result.moving, "on the way or changed meanwhile: not judged"),
+        (
+            result.moving,
+            "not sent yet or changed meanwhile: not judged",
+        ),
         (result.too_large, "larger than the sample: not downloaded"),
     ] {
         if count > 0 {
@@ -188,6 +190,12 @@ fn todo(finding: &Finding, zone: &TimeZone) -> Option<String> {
     if finding.damage == Damage::Ahead {
         let text = "nothing is lost: it is a list of the backup that is used for nothing, and whoever may delete in the bucket can delete it. See that the clocks of the computers that write there are right";
         return Some(text.to_owned());
+    }
+    if finding.damage == Damage::OtherState {
+        return Some(format!(
+            "nothing is lost: another Keepwatch of this computer wrote it, or the state folder was put back to an earlier one. See that only one Keepwatch backs up this folder; the next daily comparison (or `{}`) writes a new list",
+            command::with_configuration("--reconcile")
+        ));
     }
     if finding.key.is_none() && is_own(&finding.path) {
         return Some(format!(

@@ -104,10 +104,7 @@ fn warnings(status: &StatusSnapshot, scan: Option<&ScanDone>, waiting: u64) -> V
     let standing = status.warnings.iter().filter(|(topic, _)| besides(topic));
     let mut warnings: Vec<String> = standing.map(|(_, warning)| warning.clone()).collect();
     if waiting > 0 {
-        warnings.push(format!(
-            "still on their way to the bucket: {}",
-            amount(waiting, "file")
-        ));
+        warnings.push(format!("not sent yet: {}", amount(waiting, "file")));
     }
     for reason in scan.into_iter().flat_map(|scan| &scan.incomplete) {
         if !warnings.contains(reason) {

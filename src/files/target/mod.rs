@@ -264,7 +264,8 @@ impl Target {
         }
     }
 
-    fn has_made(&self, folder: &RelPath) -> bool {
+    /// It is a folder that was not there before and was made for what lies in it.
+    pub fn has_made(&self, folder: &RelPath) -> bool {
         let made = self.made.lock();
         made.contains(folder)
     }

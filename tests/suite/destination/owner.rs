@@ -282,6 +282,11 @@ async fn no_list_counts_and_no_manifest_is_written_before_it_is_known_whose_the_
         said.contains("does not say whether it belongs to this computer"),
         "{said}"
     );
+    // Named after the bug: a comparison with nothing to send named neither cause nor remedy.
+    assert!(
+        said.contains("InternalError") && said.contains("(what to do: "),
+        "{said}"
+    );
     assert_eq!(lists.load(Ordering::Relaxed), 0, "nothing was listed");
     let id = ctx.sources[0].id;
     assert_eq!(

@@ -149,7 +149,11 @@ async fn what_a_person_must_mend_is_told_and_goes_on_afterwards() {
             404,
             "NoSuchBucket",
             Class::NoBucket,
-            &["create the bucket", "correct its name", "keepwatch check"],
+            &[
+                "create the bucket",
+                "correct the bucket's name",
+                "keepwatch check",
+            ],
         ),
         Trouble::answer(507, "InsufficientStorage", Class::Full, &["make room"]),
         Trouble::answer(403, "QuotaExceeded", Class::Full, &["quota"]),
