@@ -83,7 +83,10 @@ impl Ahead {
         rig.write("a.txt", "one");
         let mut config = rig.config();
         let job_ms = system_clock()() + TO_THE_JOB_MS;
-        let job = job_ms.timestamp().unwrap().to_zoned(config.schedule.time_zone.clone());
+        let job = job_ms
+            .timestamp()
+            .unwrap()
+            .to_zoned(config.schedule.time_zone.clone());
         config.schedule.digest_at = job.time();
         let options = Options {
             clock: Some(self.clock()),
