@@ -8,7 +8,7 @@ use crate::guard;
 use crate::index::{Activity, Index};
 use crate::s3::Store;
 use crate::source::{SourceRuntime, Sources};
-use crate::status::ScanDone;
+use crate::status::{ScanDone, not_stored};
 use crate::types::{Fault, RelKey, WallMs, amount};
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ impl StatusQuestion {
 fn source_status(index: &Index, source: &SourceRuntime) -> SourceStatus {
     let counts = index.counts(source.id);
     let depth = source.work.queue.depth();
-    let mut board = source.status.snapshot();
+    let mut board = source.status.snapshot().told_once();
     let listed = index.unprotected(source.id, NAMED_MAX);
     let (unprotected, unprotected_total) = listed.unwrap_or_else(|fault| {
         let warning = board.warnings.entry("index".to_owned());
@@ -67,6 +67,11 @@ fn source_status(index: &Index, source: &SourceRuntime) -> SourceStatus {
         destination: destination::place_name(&source.destination),
         files_protected: counts.protected(),
         bytes_protected: counts.protected_bytes(),
+        files_not_stored: not_stored(
+            board.last_scan.as_ref(),
+            counts.protected(),
+            depth.total() + unprotected_total,
+        ),
         unverified: counts.unverified,
         waiting: depth.total(),
         paced,

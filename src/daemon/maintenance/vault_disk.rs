@@ -1,14 +1,14 @@
 //! Notices within seconds that the vault's disk is gone, or back, though nothing is stored.
 
 use super::beat::BEAT;
-use super::buckets::is_first_of_its_bucket;
 use crate::clock::Clock;
 use crate::s3::Store;
-use crate::source::{Sources, announce};
+use crate::source::{SourceRuntime, Sources, announce};
 use crate::types::{Class, Fault, Operation};
 use crate::watchdog::ANSWER_WAIT;
 use keepwatch_vault::Vault;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -65,25 +65,24 @@ impl VaultDisk<'_> {
         }
     }
 
-    /// The vault says itself what is wrong, to each bucket in it.
+    /// The vault says itself what is wrong, and lets go of what it has open there.
     async fn ask(&self) {
-        for source in self.sources.iter() {
-            let is_asked = is_first_of_its_bucket(self.sources, source);
-            if !is_asked || source.breaker.outage().is_some() {
-                continue;
-            }
-            if let Err(fault) = self.store.reach(&source.config.bucket).await {
-                let change = source.breaker.idle(Err(&fault), self.clock.now_ms());
-                announce(self.sources, source, change);
-            }
+        let mut sources = self.sources.iter();
+        let is_open = |source: &&Arc<SourceRuntime>| source.breaker.outage().is_none();
+        let Some(source) = sources.find(is_open) else {
+            return;
+        };
+        if let Err(fault) = self.store.reach(&source.config.bucket).await {
+            self.hold(&fault);
         }
     }
 
-    /// Nothing is sent to the vault until it answers.
+    /// Nothing is sent to any bucket of the vault for now.
     fn hold(&self, fault: &Fault) {
         for source in self.sources.iter() {
             if source.breaker.outage().is_none() {
-                let change = source.breaker.idle(Err(fault), self.clock.now_ms());
+                let fault = fault.clone().about(&source.config.bucket);
+                let change = source.breaker.idle(Err(&fault), self.clock.now_ms());
                 announce(self.sources, source, change);
             }
         }

@@ -8,7 +8,7 @@ use crate::index::{Activity, Failures, Index, SourceId, Unprotected};
 use crate::mail::FailureLine;
 use crate::pacing::costly_files;
 use crate::source::SourceRuntime;
-use crate::status::{ScanDone, StatusSnapshot};
+use crate::status::{FOLDER, ScanDone, StatusSnapshot, not_stored};
 use crate::types::{Fault, RelKey, amount};
 
 /// Failures and unprotected files named per source; more are counted.
@@ -27,8 +27,15 @@ pub(crate) fn source_report(
     let (unprotected, unprotected_total) = index.unprotected(source.id, LINES_MAX)?;
     let unprotected = unprotected.into_iter();
     let status = source.status.snapshot();
+    let folder = status.warnings.get(FOLDER).cloned();
+    let status = status.told_once();
     // Found by the scan and not in the bucket yet; fresh edits are always some.
     let waiting = source.work.queue.depth().backlog as u64;
+    let outage = source.breaker.outage();
+    let held_up = match outage.is_some() || !source.destination.may_send() {
+        true => source.work.queue.depth().total(),
+        false => waiting,
+    };
     let watch = WatchLine {
         proven_ms: status.proof.proven_ms,
         rebuilt: status.proof.rebuilt,
@@ -39,6 +46,11 @@ pub(crate) fn source_report(
         destination: destination::place_name(&source.destination),
         files_protected: counts.protected(),
         bytes_protected: counts.protected_bytes(),
+        files_not_stored: not_stored(
+            scan.as_ref().or(status.last_scan.as_ref()),
+            counts.protected(),
+            held_up + unprotected_total,
+        ),
         versions: activity.versions,
         raw_bytes: activity.raw_bytes,
         stored_bytes: activity.stored_bytes,
@@ -51,7 +63,7 @@ pub(crate) fn source_report(
             .map(|(key, found)| unprotected_line(index, source.id, &key, found))
             .collect::<Result<_, Fault>>()?,
         unprotected_total,
-        warnings: warnings(&status, scan.as_ref(), waiting),
+        warnings: warnings(&status, folder.as_ref(), scan.as_ref(), waiting),
         notes: status.notes.values().cloned().collect(),
         watch: (watch != WatchLine::default()).then_some(watch),
         scan: scan.as_ref().map(|scan| ScanLine {
@@ -60,7 +72,7 @@ pub(crate) fn source_report(
             files: scan.files,
             complete: scan.complete() && waiting == 0,
         }),
-        outage: source.breaker.outage().map(|(since_ms, fault)| OutageLine {
+        outage: outage.map(|(since_ms, fault)| OutageLine {
             since_ms,
             reason: fault.reason(),
             remedy: fault.hint,
@@ -99,7 +111,13 @@ fn unprotected_line(
 
 /// What is amiss with the source besides its destination, whose troubles have lines of
 /// their own.
-fn warnings(status: &StatusSnapshot, scan: Option<&ScanDone>, waiting: u64) -> Vec<String> {
+/// `folder` says why its root cannot be used, which a scan says as well.
+fn warnings(
+    status: &StatusSnapshot,
+    folder: Option<&String>,
+    scan: Option<&ScanDone>,
+    waiting: u64,
+) -> Vec<String> {
     let besides = |topic: &str| !Kind::TOPICS.contains(&topic);
     let standing = status.warnings.iter().filter(|(topic, _)| besides(topic));
     let mut warnings: Vec<String> = standing.map(|(_, warning)| warning.clone()).collect();
@@ -110,7 +128,7 @@ fn warnings(status: &StatusSnapshot, scan: Option<&ScanDone>, waiting: u64) -> V
         ));
     }
     for reason in scan.into_iter().flat_map(|scan| &scan.incomplete) {
-        if !warnings.contains(reason) {
+        if !warnings.contains(reason) && Some(reason) != folder {
             warnings.push(reason.clone());
         }
     }
