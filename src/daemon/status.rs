@@ -5,6 +5,7 @@ use crate::control::{Progress, Reconciled, SourceStatus, Status};
 use crate::destination;
 use crate::drill;
 use crate::guard;
+use crate::guard::HoldCause;
 use crate::index::{Activity, Index};
 use crate::s3::Store;
 use crate::source::{SourceRuntime, Sources};
@@ -131,10 +132,14 @@ pub(super) fn reconciled(
 /// Why not everything is in the bucket as it is on the disk: what the scan met, and
 /// what is held back since.
 fn incomplete(index: &Index, source: &SourceRuntime, scan: Option<ScanDone>) -> Vec<String> {
-    let mut reasons = scan.map_or_else(
-        || vec!["the scan did not come to its end".to_owned()],
-        |scan| scan.incomplete,
-    );
+    let holds = source.guard.holds();
+    let is_away = holds.iter().any(|hold| hold.cause == HoldCause::Away);
+    let mut reasons = match scan {
+        // Its hold says that, and what to do.
+        Some(scan) if scan.has_no_root && is_away => Vec::new(),
+        Some(scan) => scan.incomplete,
+        None => vec!["the scan did not come to its end".to_owned()],
+    };
     let waiting = source.work.queue.depth().backlog;
     if waiting > 0 {
         reasons.push(format!(
@@ -145,7 +150,7 @@ fn incomplete(index: &Index, source: &SourceRuntime, scan: Option<ScanDone>) -> 
     if let Some(fault) = index.broken() {
         reasons.push(fault.to_string());
     }
-    for hold in source.guard.holds() {
+    for hold in holds {
         let reason = guard::line(&source.guard, &hold);
         if !reasons.contains(&reason) {
             reasons.push(reason);

@@ -235,6 +235,7 @@ async fn compare(
             // Otherwise the next scan would be tomorrow's.
             scanner.source.work.scans.ask_later();
             ScanDone {
+                has_no_root: fault.is_of_the_root(),
                 incomplete: vec![fault.to_string()],
                 ..ScanDone::default()
             }

@@ -76,6 +76,9 @@ pub struct ScanDone {
     pub with_bucket: bool,
     /// The bucket's listing came to its end.
     pub listed_whole: bool,
+    /// Nothing was looked at: the root cannot be used. It is the only reason then.
+    #[serde(default)]
+    pub has_no_root: bool,
     /// Why it is not complete; empty when it is.
     pub incomplete: Vec<String>,
 }

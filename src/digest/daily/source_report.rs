@@ -8,7 +8,7 @@ use crate::index::{Activity, Failures, Index, SourceId, Unprotected};
 use crate::mail::FailureLine;
 use crate::pacing::costly_files;
 use crate::source::SourceRuntime;
-use crate::status::{FOLDER, ScanDone, StatusSnapshot, not_stored};
+use crate::status::{AWAY, FOLDER, ScanDone, StatusSnapshot, not_stored};
 use crate::types::{Fault, RelKey, amount};
 
 /// Failures and unprotected files named per source; more are counted.
@@ -26,9 +26,7 @@ pub(crate) fn source_report(
     let failures = index.failures(source.id)?;
     let (unprotected, unprotected_total) = index.unprotected(source.id, LINES_MAX)?;
     let unprotected = unprotected.into_iter();
-    let status = source.status.snapshot();
-    let folder = status.warnings.get(FOLDER).cloned();
-    let status = status.told_once();
+    let status = source.status.snapshot().told_once();
     // Found by the scan and not in the bucket yet; fresh edits are always some.
     let waiting = source.work.queue.depth().backlog as u64;
     let outage = source.breaker.outage();
@@ -63,7 +61,7 @@ pub(crate) fn source_report(
             .map(|(key, found)| unprotected_line(index, source.id, &key, found))
             .collect::<Result<_, Fault>>()?,
         unprotected_total,
-        warnings: warnings(&status, folder.as_ref(), scan.as_ref(), waiting),
+        warnings: warnings(&status, scan.as_ref(), waiting),
         notes: status.notes.values().cloned().collect(),
         watch: (watch != WatchLine::default()).then_some(watch),
         scan: scan.as_ref().map(|scan| ScanLine {
@@ -111,13 +109,7 @@ fn unprotected_line(
 
 /// What is amiss with the source besides its destination, whose troubles have lines of
 /// their own.
-/// `folder` says why its root cannot be used, which a scan says as well.
-fn warnings(
-    status: &StatusSnapshot,
-    folder: Option<&String>,
-    scan: Option<&ScanDone>,
-    waiting: u64,
-) -> Vec<String> {
+fn warnings(status: &StatusSnapshot, scan: Option<&ScanDone>, waiting: u64) -> Vec<String> {
     let besides = |topic: &str| !Kind::TOPICS.contains(&topic);
     let standing = status.warnings.iter().filter(|(topic, _)| besides(topic));
     let mut warnings: Vec<String> = standing.map(|(_, warning)| warning.clone()).collect();
@@ -127,8 +119,11 @@ fn warnings(
             amount(waiting, "file")
         ));
     }
+    let is_told = |topic| status.warnings.contains_key(topic);
+    let is_known = |scan: &&ScanDone| scan.has_no_root && (is_told(FOLDER) || is_told(AWAY));
+    let scan = scan.filter(|scan| !is_known(scan));
     for reason in scan.into_iter().flat_map(|scan| &scan.incomplete) {
-        if !warnings.contains(reason) && Some(reason) != folder {
+        if !warnings.contains(reason) {
             warnings.push(reason.clone());
         }
     }
