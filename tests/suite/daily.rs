@@ -86,7 +86,7 @@ impl Ahead {
         let job = job_ms
             .timestamp()
             .unwrap()
-            .to_zoned(config.schedule.time_zone.clone());
+            .to_zoned_datetime(config.schedule.time_zone.clone());
         config.schedule.digest_at = job.time();
         let options = Options {
             clock: Some(self.clock()),
