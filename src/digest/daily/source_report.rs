@@ -30,10 +30,6 @@ pub(crate) fn source_report(
     // Found by the scan and not in the bucket yet; fresh edits are always some.
     let waiting = source.work.queue.depth().backlog as u64;
     let outage = source.breaker.outage();
-    let held_up = match outage.is_some() || !source.destination.may_send() {
-        true => source.work.queue.depth().total(),
-        false => waiting,
-    };
     let watch = WatchLine {
         proven_ms: status.proof.proven_ms,
         rebuilt: status.proof.rebuilt,
@@ -44,10 +40,11 @@ pub(crate) fn source_report(
         destination: destination::place_name(&source.destination),
         files_protected: counts.protected(),
         bytes_protected: counts.protected_bytes(),
-        files_not_stored: not_stored(
-            scan.as_ref().or(status.last_scan.as_ref()),
+        files_not_stored: files_not_stored(
+            source,
+            scan.as_ref(),
             counts.protected(),
-            held_up + unprotected_total,
+            unprotected_total,
         ),
         versions: activity.versions,
         raw_bytes: activity.raw_bytes,
@@ -78,6 +75,27 @@ pub(crate) fn source_report(
         troubles: destination::troubles(&source.destination),
     };
     Ok((report, (activity, failures)))
+}
+
+/// Files that are in no bucket yet. While nothing can be sent, fresh edits are held up too.
+fn files_not_stored(
+    source: &SourceRuntime,
+    scan: Option<&ScanDone>,
+    protected: u64,
+    unprotected: u64,
+) -> u64 {
+    let depth = source.work.queue.depth();
+    let is_held_up = source.breaker.outage().is_some() || !source.destination.may_send();
+    let waiting = match is_held_up {
+        true => depth.total(),
+        false => depth.backlog as u64,
+    };
+    let last_scan = source.status.snapshot().last_scan;
+    not_stored(
+        scan.or(last_scan.as_ref()),
+        protected,
+        waiting + unprotected,
+    )
 }
 
 fn failure_lines(failures: &Failures) -> Vec<FailureLine> {

@@ -6,6 +6,7 @@ use crate::harness::{BUCKET, Rig, at_rest, history, report, scan_whole, until};
 use keepwatch::daemon::Daemon;
 use keepwatch::manifest::owner;
 use keepwatch::s3::{At, Store};
+use keepwatch::status::AWAY;
 use std::fs;
 
 /// An unfinished file of a restore.
@@ -166,9 +167,8 @@ async fn a_folder_that_is_away_is_one_finding() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("the folder is not there"), "{found:?}");
     // The guard has its own word for it.
-    let guard = &daemon.components().sources[0].guard;
     until("deletions are held back", async || {
-        !guard.holds().is_empty()
+        status(&rig).await.board.warnings.contains_key(AWAY)
     })
     .await;
     let found = findings(&rig, &daemon).await;
