@@ -190,6 +190,9 @@ pub struct SourceStatus {
     pub files_protected: u64,
     /// Their size.
     pub bytes_protected: u64,
+    /// Of the files that the last scan saw, those that wait and are in no bucket yet.
+    #[serde(default)]
+    pub files_not_stored: u64,
     /// Known from the bucket's listing, not compared yet.
     pub unverified: u64,
     /// Waiting or in work.

@@ -78,7 +78,7 @@ impl SourceOpener {
             work: &work,
         };
         let guard = self.guard(&shared, &rules, &watchdog)?;
-        let destination = self.destination(&shared)?;
+        let destination = self.destination(&shared, &watchdog)?;
         let source = SourceRuntime {
             id,
             rules,
@@ -123,7 +123,7 @@ impl SourceOpener {
         })
     }
 
-    fn destination(&self, of: &Shared<'_>) -> Result<Destination, Fatal> {
+    fn destination(&self, of: &Shared<'_>, watchdog: &IoWatchdog) -> Result<Destination, Fatal> {
         Ok(Destination {
             config: Arc::clone(&self.config),
             source: Arc::clone(of.config),
@@ -135,6 +135,7 @@ impl SourceOpener {
             status: of.status.clone(),
             work: of.work.clone(),
             comparison: Arc::new(Comparison::new(self.index.clone(), of.id)),
+            watchdog: watchdog.clone(),
             memory: DestinationMemory::load(&self.index, of.id)?,
         })
     }

@@ -5,10 +5,11 @@ use crate::control::{Progress, Reconciled, SourceStatus, Status};
 use crate::destination;
 use crate::drill;
 use crate::guard;
+use crate::guard::HoldCause;
 use crate::index::{Activity, Index};
 use crate::s3::Store;
 use crate::source::{SourceRuntime, Sources};
-use crate::status::ScanDone;
+use crate::status::{ScanDone, not_stored};
 use crate::types::{Fault, RelKey, WallMs, amount};
 use std::sync::Arc;
 
@@ -53,7 +54,7 @@ impl StatusQuestion {
 fn source_status(index: &Index, source: &SourceRuntime) -> SourceStatus {
     let counts = index.counts(source.id);
     let depth = source.work.queue.depth();
-    let mut board = source.status.snapshot();
+    let mut board = source.status.snapshot().told_once();
     let listed = index.unprotected(source.id, NAMED_MAX);
     let (unprotected, unprotected_total) = listed.unwrap_or_else(|fault| {
         let warning = board.warnings.entry("index".to_owned());
@@ -67,6 +68,11 @@ fn source_status(index: &Index, source: &SourceRuntime) -> SourceStatus {
         destination: destination::place_name(&source.destination),
         files_protected: counts.protected(),
         bytes_protected: counts.protected_bytes(),
+        files_not_stored: not_stored(
+            board.last_scan.as_ref(),
+            counts.protected(),
+            depth.total() + unprotected_total,
+        ),
         unverified: counts.unverified,
         waiting: depth.total(),
         paced,
@@ -126,10 +132,14 @@ pub(super) fn reconciled(
 /// Why not everything is in the bucket as it is on the disk: what the scan met, and
 /// what is held back since.
 fn incomplete(index: &Index, source: &SourceRuntime, scan: Option<ScanDone>) -> Vec<String> {
-    let mut reasons = scan.map_or_else(
-        || vec!["the scan did not come to its end".to_owned()],
-        |scan| scan.incomplete,
-    );
+    let holds = source.guard.holds();
+    let is_away = holds.iter().any(|hold| hold.cause == HoldCause::Away);
+    let mut reasons = match scan {
+        // Its hold says that, and what to do.
+        Some(scan) if scan.has_no_root && is_away => Vec::new(),
+        Some(scan) => scan.incomplete,
+        None => vec!["the scan did not come to its end".to_owned()],
+    };
     let waiting = source.work.queue.depth().backlog;
     if waiting > 0 {
         reasons.push(format!("not sent yet: {}", amount(waiting as u64, "file")));
@@ -137,7 +147,7 @@ fn incomplete(index: &Index, source: &SourceRuntime, scan: Option<ScanDone>) -> 
     if let Some(fault) = index.broken() {
         reasons.push(fault.to_string());
     }
-    for hold in source.guard.holds() {
+    for hold in holds {
         let reason = guard::line(&source.guard, &hold);
         if !reasons.contains(&reason) {
             reasons.push(reason);

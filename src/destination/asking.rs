@@ -59,11 +59,12 @@ pub async fn ask(destination: &Arc<Destination>) -> Result<(), Fault> {
     ask_alone(destination).await
 }
 
-/// The same for who asks anyway, and has nothing to do with the answer.
-pub async fn look(destination: &Arc<Destination>) {
-    if let Err(fault) = ask(destination).await {
-        tracing::debug!(source = %destination.source.name, "{fault}");
-    }
+/// The same for who asks anyway, and has nothing to do with the answer. Gives what kept the
+/// question from being answered.
+pub async fn look(destination: &Arc<Destination>) -> Option<Fault> {
+    let fault = ask(destination).await.err()?;
+    tracing::debug!(source = %destination.source.name, "{fault}");
+    Some(fault)
 }
 
 pub(super) async fn ask_alone(destination: &Arc<Destination>) -> Result<(), Fault> {
@@ -177,17 +178,18 @@ pub fn command_for_versions(place: &StoreConfig, bucket: &str) -> String {
 }
 
 /// Ask what is due to be asked, unless the bucket cannot be used anyway (`is_out`); what was deleted meanwhile is looked for when the
-/// bucket keeps versions again.
-pub async fn ask_if_due(destination: &Arc<Destination>, is_out: bool) {
+/// bucket keeps versions again. Gives what kept the question from being answered.
+pub async fn ask_if_due(destination: &Arc<Destination>, is_out: bool) -> Option<Fault> {
     let word = destination.memory().word;
     if is_out || !word.is_due(destination.clock.monotonic_ms()) {
-        return;
+        return None;
     }
     let kept = word.is_well == Some(true);
-    look(destination).await;
+    let unanswered = look(destination).await;
     if !kept && destination.keeps_versions() {
         destination.work.scans.ask_whole(false);
     }
+    unanswered
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::manifest::Computer;
 use crate::s3::Store;
 use crate::status::LiveStatus;
 use crate::types::{Fault, MonotonicMs};
+use crate::watchdog::IoWatchdog;
 use crate::work::SourceWork;
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub(super) struct Memory {
     pub(super) displaced_by: Option<String>,
     /// Deeds that this server answers without a version id though it keeps versions.
     pub(super) mute: Vec<Deed>,
+    /// Nothing was claimed yet, as the source's folder was not there.
+    pub(super) awaits_folder: bool,
 }
 
 impl Memory {
@@ -106,6 +109,8 @@ pub struct Destination {
     pub work: SourceWork,
     /// Whether index and bucket have been compared.
     pub comparison: Arc<Comparison>,
+    /// Watches over the source's disk.
+    pub watchdog: IoWatchdog,
     /// What is known of it.
     pub memory: DestinationMemory,
 }

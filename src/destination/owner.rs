@@ -9,6 +9,8 @@ use super::known::Destination;
 use super::policy::Kind;
 use super::record::{FoundOwner, found_owner, newest_header, record};
 use super::trouble::change;
+use crate::files;
+use crate::files::Pulse;
 use crate::mail::commands;
 use crate::manifest::{Claimant, Whose, owner};
 use crate::os::blocking::blocking;
@@ -52,6 +54,10 @@ async fn is_not_what_it_was(destination: &Arc<Destination>) -> Result<(), Fault>
 /// # Errors
 /// It cannot be found out or claimed now.
 pub(super) async fn settle(destination: &Arc<Destination>, force: bool) -> Result<(), Fault> {
+    if destination.memory().awaits_folder {
+        // No server is asked again before it is there.
+        see_folder(destination).await?;
+    }
     for _ in 0..TRIES {
         let me = claimant(destination).await?;
         let word = found_owner(destination, &me).await?;
@@ -73,6 +79,8 @@ pub(super) async fn settle(destination: &Arc<Destination>, force: bool) -> Resul
                 let is_gone = is_our_record_gone(&me, &word);
                 if is_gone {
                     is_not_what_it_was(destination).await?;
+                } else {
+                    see_folder(destination).await?;
                 }
                 if let Some(id) = claim(destination, &me, &word).await? {
                     owned(destination, id).await?;
@@ -87,6 +95,20 @@ pub(super) async fn settle(destination: &Arc<Destination>, force: bool) -> Resul
     let subject = destination.name();
     let why = "others claim it at the same time";
     Err(Fault::new(Class::Transient, "claim", subject, why).hint("Keepwatch tries again by itself"))
+}
+
+/// Nothing is claimed for a folder that nobody has seen: its path may be mistyped, and the
+/// record would name it for good.
+async fn see_folder(destination: &Arc<Destination>) -> Result<(), Fault> {
+    let watchdog = &destination.watchdog;
+    if !watchdog.may_work() {
+        return Err(watchdog.no_answer());
+    }
+    let root = destination.source.path.clone();
+    let look = move || files::root_state(&root);
+    let seen = watchdog.run(&Pulse::default(), look).await;
+    destination.memory().awaits_folder = seen.is_err();
+    seen.map(|_| ())
 }
 
 /// We have had a record there, and have stored files: nobody takes it away alone.

@@ -4,7 +4,7 @@
 
 use crate::os;
 use crate::os::Trouble;
-use crate::types::{Class, Fault, chain};
+use crate::types::{Class, Fault, FaultDetail, chain};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::Path;
@@ -71,6 +71,7 @@ pub(super) fn root_fault(operation: &str, root: &Path, error: &io::Error) -> Fau
         cause,
     )
     .hint(ROOT_HINT)
+    .detail(FaultDetail::Root)
 }
 
 /// When the root was made, as its file system has it, in nanoseconds since 1970.

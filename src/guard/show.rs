@@ -7,10 +7,11 @@ use crate::config::StoreConfig;
 use crate::mail::commands;
 use crate::os;
 use crate::os::shell_word;
+use crate::status::AWAY;
 use crate::types::WallMs;
 
 /// The topics of the status' warnings about holds.
-const TOPICS: [&str; 5] = ["deletions", "identity", "away", "mounts", "encrypted"];
+const TOPICS: [&str; 5] = ["deletions", "identity", AWAY, "mounts", "encrypted"];
 
 fn topic(cause: &HoldCause) -> &'static str {
     match cause {

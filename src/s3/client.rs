@@ -49,6 +49,7 @@ impl Store {
                 let place = format!("the vault in {}", path.display());
                 Ok(Self {
                     only_read_because: why,
+                    vault_folder: Some(vault.folder().into()),
                     ..Self::vault(vault.http_client(), &place)
                 })
             }
@@ -145,6 +146,7 @@ impl Store {
             client,
             place: Arc::from(place),
             only_read_because: None,
+            vault_folder: None,
             transport,
             notes,
             proof: Arc::default(),

@@ -9,6 +9,7 @@ use crate::os::boot_now;
 use crate::types::{BootMs, Fault, Operation, Rates, Traffic, WallMs};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
 
@@ -23,6 +24,8 @@ pub struct Store {
     pub(super) place: Arc<str>,
     /// Why this vault can only be read; `None` for everything else.
     pub(super) only_read_because: Option<Arc<str>>,
+    /// The folder of the vault that this is; `None` for a server.
+    pub(super) vault_folder: Option<Arc<Path>>,
     /// What all requests go over.
     pub(super) transport: Transport,
     /// Requests that were not answered.
@@ -53,6 +56,11 @@ impl Store {
     /// Why this vault can only be read, when its disk takes no writing.
     pub fn only_read_because(&self) -> Option<&str> {
         self.only_read_because.as_deref()
+    }
+
+    /// The folder of the vault that this is; `None` for a server.
+    pub fn vault_folder(&self) -> Option<&Path> {
+        self.vault_folder.as_deref()
     }
 
     /// What went to the server and came from it since the start.

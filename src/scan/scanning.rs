@@ -4,6 +4,7 @@ use super::scanner::Scanner;
 use super::{known, listing, merge};
 use crate::destination;
 use crate::os::blocking::blocking;
+use crate::source::SourceRuntime;
 use crate::status::{Event, LiveStatus, ScanDone};
 use crate::types::{Fault, RelKey, RelPath, text};
 use crate::work::{Lane, Whole};
@@ -106,7 +107,7 @@ async fn whole(scanner: &Scanner, asked: &Whole, cancelled: &Arc<AtomicBool>) ->
     if done.listed_whole {
         compared(scanner).await;
     }
-    log_scan(source.name(), &done);
+    log_scan(source, &done);
     show_scan(&source.status, &done);
     // Another computer's is compared once it has become ours.
     let unsure = source.destination.may_send() && !source.comparison.is_done();
@@ -116,7 +117,9 @@ async fn whole(scanner: &Scanner, asked: &Whole, cancelled: &Arc<AtomicBool>) ->
     done
 }
 
-fn log_scan(source: &str, done: &ScanDone) {
+fn log_scan(source: &SourceRuntime, done: &ScanDone) {
+    let known = source.status.snapshot().warnings;
+    let source = source.name();
     tracing::info!(
         source = %source,
         files = done.files,
@@ -128,7 +131,11 @@ fn log_scan(source: &str, done: &ScanDone) {
         "folder scanned"
     );
     for reason in &done.incomplete {
-        tracing::warn!(source = %source, "the scan is not complete: {reason}");
+        match known.values().any(|text| text == reason) {
+            // It stands in the log already.
+            true => tracing::debug!(source = %source, "the scan is not complete: {reason}"),
+            false => tracing::warn!(source = %source, "the scan is not complete: {reason}"),
+        }
     }
 }
 
@@ -246,6 +253,7 @@ async fn compare(
             // Otherwise the next scan would be tomorrow's.
             scanner.source.work.scans.ask_later();
             ScanDone {
+                has_no_root: fault.is_of_the_root(),
                 incomplete: vec![fault.to_string()],
                 ..ScanDone::default()
             }

@@ -163,6 +163,11 @@ impl SourceBreaker {
         })
     }
 
+    /// The source's bucket did not answer a question that no path asked.
+    pub fn doubt(&self, now_ms: WallMs) {
+        self.with(|bucket| bucket.breaker.doubt(now_ms));
+    }
+
     /// The next path finds out now whether the source's bucket answers again.
     pub fn probe_now(&self, now_ms: WallMs) {
         self.with(|bucket| bucket.breaker.probe_now(now_ms));

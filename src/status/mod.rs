@@ -14,6 +14,12 @@ use tokio::sync::broadcast;
 /// Events kept for a slow reader; a terminal that lags further skips some.
 const EVENTS_MAX: usize = 1024;
 
+/// The topic of the warning that a root cannot be used.
+pub const FOLDER: &str = "folder";
+
+/// The topic of the warning that deletions are held back because a root is away.
+pub const AWAY: &str = "away";
+
 /// Whether changes are seen at once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -70,6 +76,9 @@ pub struct ScanDone {
     pub with_bucket: bool,
     /// The bucket's listing came to its end.
     pub listed_whole: bool,
+    /// Nothing was looked at: the root cannot be used. It is the only reason then.
+    #[serde(default)]
+    pub has_no_root: bool,
     /// Why it is not complete; empty when it is.
     pub incomplete: Vec<String>,
 }
@@ -79,6 +88,13 @@ impl ScanDone {
     pub fn complete(&self) -> bool {
         self.incomplete.is_empty()
     }
+}
+
+/// How many of the files that `scan` saw are in no bucket yet, `protected` being those that
+/// are, and `waiting` those of which it is not known. Files that have come or gone since the
+/// scan are not taken for such.
+pub fn not_stored(scan: Option<&ScanDone>, protected: u64, waiting: u64) -> u64 {
+    scan.map_or(0, |scan| scan.files.saturating_sub(protected).min(waiting))
 }
 
 /// One source as it is now.
@@ -104,6 +120,24 @@ pub struct StatusSnapshot {
     /// since 1970.
     #[serde(default)]
     pub stored_ms: Option<WallMs>,
+}
+
+impl StatusSnapshot {
+    /// The same for people: a folder that is away is one trouble, though its watch, its scan
+    /// and its guard find it each. The guard's words say most.
+    #[must_use]
+    pub fn told_once(mut self) -> Self {
+        let Some(away) = self.warnings.get(AWAY).cloned() else {
+            return self;
+        };
+        let Some(folder) = self.warnings.remove(FOLDER) else {
+            return self;
+        };
+        if self.watching == Watching::Off(folder) {
+            self.watching = Watching::Off(away);
+        }
+        self
+    }
 }
 
 /// Something worth a line on a terminal.
@@ -272,6 +306,53 @@ mod tests {
         assert_eq!(status.snapshot().warnings.len(), 1);
         assert!(status.warn("versioning", None));
         assert!(!status.warn("versioning", None));
+    }
+
+    /// Named after the bug: one folder that was away was three findings.
+    #[test]
+    fn a_folder_that_is_away_is_told_once() {
+        let warnings = |topics: &[&str]| {
+            let texts = topics
+                .iter()
+                .map(|topic| ((*topic).into(), format!("{topic}!")));
+            texts.collect::<BTreeMap<_, _>>()
+        };
+        for (topics, want, off) in [
+            (&[FOLDER, AWAY, "x"][..], &[AWAY, "x"][..], "away!"),
+            // Not held back yet, or there again.
+            (&[FOLDER], &[FOLDER], "folder!"),
+            (&[AWAY], &[AWAY], "folder!"),
+        ] {
+            let told = StatusSnapshot {
+                watching: Watching::Off("folder!".to_owned()),
+                warnings: warnings(topics),
+                ..StatusSnapshot::default()
+            }
+            .told_once();
+            assert_eq!(told.warnings, warnings(want));
+            assert_eq!(told.watching, Watching::Off(off.to_owned()));
+        }
+    }
+
+    #[test]
+    fn files_that_are_in_no_bucket_are_counted_until_they_are_stored_or_gone() {
+        for (seen, protected, waiting, want) in [
+            (None, 0, 3, 0),
+            (Some(3), 0, 3, 3),
+            (Some(3), 1, 2, 2),
+            // Saved again: their earlier versions are in the bucket.
+            (Some(3), 3, 3, 0),
+            // Deleted since the scan, and marked as such.
+            (Some(3), 1, 0, 0),
+            (Some(3), 5, 1, 0),
+        ] {
+            let scan = seen.map(|files| ScanDone {
+                files,
+                ..ScanDone::default()
+            });
+            let found = not_stored(scan.as_ref(), protected, waiting);
+            assert_eq!(found, want, "{seen:?} {protected} {waiting}");
+        }
     }
 
     #[tokio::test]

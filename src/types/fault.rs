@@ -17,6 +17,8 @@ pub enum FaultDetail {
     HeldByProgram,
     /// The bytes of the version are in cold storage and must be thawed first.
     ColdStorage,
+    /// The root of a source cannot be used, which says nothing of single files.
+    Root,
     /// Another process writes to the vault.
     VaultInUse,
     /// The database of the index is damaged.
@@ -89,6 +91,11 @@ impl Fault {
     /// The disk that is written to refuses other files as well.
     pub fn is_of_the_disk(&self) -> bool {
         self.detail == Some(FaultDetail::DiskRefuses)
+    }
+
+    /// The root of the source cannot be used: it is told of the source, not of its files.
+    pub fn is_of_the_root(&self) -> bool {
+        self.detail == Some(FaultDetail::Root)
     }
 
     /// The bytes were not given out because they are in cold storage.

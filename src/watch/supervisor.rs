@@ -17,7 +17,7 @@ use crate::guard::root_sentinel;
 use crate::os;
 use crate::os::{Mounts, WatchLimits};
 use crate::source::{RunSignals, SourceRuntime};
-use crate::status::{Event, Watching};
+use crate::status::{Event, FOLDER, Watching};
 use crate::types::Fault;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -216,7 +216,7 @@ impl WatchSupervisor {
     async fn set_up(&mut self, seen: Seen, why: Why) {
         self.drop_watch().await;
         self.was_missing = false;
-        self.source.status.warn("folder", None);
+        self.source.status.warn(FOLDER, None);
         self.settle_sentinel().await;
         self.trouble = Arc::new(Trouble::default());
         self.set_up_at = Instant::now();
@@ -364,7 +364,7 @@ impl WatchSupervisor {
         status.update(|status| {
             status.watching = Watching::Off(text.clone());
         });
-        if status.warn("folder", Some(text)) {
+        if status.warn(FOLDER, Some(text)) {
             tracing::error!(source = %self.name(), "{fault}; nothing is marked as deleted meanwhile");
             status.tell(Event::Failed {
                 source: status.name(),

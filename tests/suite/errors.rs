@@ -6,6 +6,7 @@
 //! seconds; nothing waits for a length of time, only for things to be so.
 
 mod alerts;
+mod away;
 // Limits the size of files of a process.
 #[cfg(target_os = "linux")]
 mod disk_full;

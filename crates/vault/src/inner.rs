@@ -196,17 +196,24 @@ impl Inner {
         why.map(String::as_str)
     }
 
-    /// Become the process that writes, or say why not. Called before any change.
+    /// Become the process that writes, or say why not. Called before any change, and never
+    /// with a key's stripe held: whoever begins anew waits for all of them.
     pub(super) fn own(&self) -> S3Result<()> {
+        // A disk that was pulled is told as such, and its files are opened anew.
+        self.must_be_there()?;
         if self.is_sole_writer() {
             return Ok(());
         }
         let mut lock = self.lock.lock();
-        if lock.is_some() {
+        if self.is_sole_writer() {
             return Ok(());
         }
+        // Those of a disk that was pulled: they are of no use when it is back.
+        unlock(lock.take());
+        for stripe in &self.stripes {
+            *stripe.lock() = None;
+        }
         let path = self.layout.lock();
-        self.must_be_there()?;
         let fail = |e: io::Error| failure::disk("lock", &path, &e);
         let file = self.disk.open_rw(&path).map_err(fail)?;
         match file.try_lock() {
@@ -296,13 +303,16 @@ impl Inner {
             .map_err(|e| failure::disk("write", &path, &e))
     }
 
-    /// The vault's folder may be gone since it was opened.
+    /// The vault's folder may be gone since it was opened. When it is back, another process
+    /// may have written to it: the next change begins as the first one did.
     fn must_be_there(&self) -> S3Result<()> {
-        match self.layout.is_there() {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(failure::not_there(&self.layout.root)),
-            Err(e) => Err(failure::disk("look for", &self.layout.format(), &e)),
-        }
+        let error = match self.layout.is_there() {
+            Ok(true) => return Ok(()),
+            Ok(false) => failure::not_there(&self.layout.root),
+            Err(e) => failure::disk("look for", &self.layout.format(), &e),
+        };
+        self.is_owner.store(false, Ordering::Release);
+        Err(error)
     }
 
     pub(super) fn now_ms(&self) -> i64 {
@@ -343,9 +353,12 @@ impl KeyGuard<'_> {
             *self.slot = Some(file);
         }
         if let Some(file) = self.slot.as_ref() {
-            disk.write_at(file, 0, &line)
-                .and_then(|()| disk.sync(file))
-                .map_err(fail)?;
+            let written = disk.write_at(file, 0, &line).and_then(|()| disk.sync(file));
+            if let Err(e) = written {
+                // The disk may have been pulled and be back: this file is then of no use.
+                *self.slot = None;
+                return Err(fail(e));
+            }
         }
         Ok(())
     }

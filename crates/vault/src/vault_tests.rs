@@ -359,12 +359,55 @@ fn a_disk_that_was_pulled_out_is_not_an_empty_vault() {
     let elsewhere = tempfile::tempdir().unwrap();
     let hidden = home.folder.path().join(".keepwatch-vault");
     std::fs::rename(&hidden, elsewhere.path().join("v")).unwrap();
-    let refused = put(&home.vault, "f", "two").unwrap_err();
-    assert_eq!(*refused.code(), S3ErrorCode::InternalError);
-    let refused = get(&home.vault, "f", None).unwrap_err();
-    assert_eq!(refused.code().as_str(), NOT_THERE);
-    assert!(refused.message().unwrap().contains("is its disk attached"));
+    for refused in [
+        put(&home.vault, "f", "two").map(drop).unwrap_err(),
+        get(&home.vault, "f", None).map(drop).unwrap_err(),
+    ] {
+        assert_eq!(refused.code().as_str(), NOT_THERE);
+        assert!(refused.message().unwrap().contains("is its disk attached"));
+    }
     assert!(!hidden.exists());
+}
+
+/// Another process may write while the disk is elsewhere, and what was open on it then is of
+/// no use any more.
+#[test]
+fn a_disk_that_is_back_is_taken_up_anew() {
+    let home = home();
+    put(&home.vault, "f", "one").unwrap();
+    assert!(home.vault.is_sole_writer());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (hidden, away) = (
+        home.folder.path().join(".keepwatch-vault"),
+        elsewhere.path().join("v"),
+    );
+    std::fs::rename(&hidden, &away).unwrap();
+    get(&home.vault, "f", None).unwrap_err();
+    assert!(!home.vault.is_sole_writer());
+    // The disk comes back with other files: a copy has other inodes.
+    copy_tree(&away, &hidden);
+    put(&home.vault, "f", "two").unwrap();
+    assert!(home.vault.is_sole_writer());
+    assert_eq!(get(&home.vault, "f", None).unwrap(), "two");
+    let lock = std::fs::File::open(hidden.join("lock")).unwrap();
+    assert!(lock.try_lock().is_err(), "the lock is held on the new disk");
+    let slots = std::fs::read_dir(hidden.join("slots")).unwrap();
+    let is_noted = slots
+        .map(|slot| std::fs::read_to_string(slot.unwrap().path()).unwrap())
+        .any(|slot| slot.contains("\"f\""));
+    assert!(is_noted, "what is in work is noted on the new disk");
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_tree(&entry.path(), &to),
+            false => drop(std::fs::copy(entry.path(), to).unwrap()),
+        }
+    }
 }
 
 #[test]

@@ -95,9 +95,13 @@ fn print_source(
         types::clean(&source.destination)
     );
     println!(
-        "  {} protected ({})",
+        "  {} protected ({}){}",
         types::amount(source.files_protected, "file"),
-        types::size(source.bytes_protected)
+        types::size(source.bytes_protected),
+        match source.files_not_stored {
+            0 => String::new(),
+            files => format!(", {} in no bucket yet", types::number(files)),
+        }
     );
     if let Some(stored_ms) = source.board.stored_ms {
         println!("  last backed up {}", types::time(stored_ms, zone));
@@ -117,6 +121,8 @@ fn print_source(
         Watching::Starting if is_running => println!("  watches are being set up"),
         // A single run watches nothing.
         Watching::Starting => {}
+        // Said below, with all that is wrong.
+        Watching::Off(why) if source.board.warnings.values().any(|text| text == why) => {}
         Watching::Off(why) => println!(
             "{}",
             marked(&format!(

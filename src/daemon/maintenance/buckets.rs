@@ -17,7 +17,7 @@ pub(super) async fn ask(sources: &Sources, store: &Store, clock: &Clock) {
             if is_first_of_its_bucket(sources, source) {
                 ask_idle(sources, store, clock, source).await;
             }
-            ask_destination(source).await;
+            ask_destination(source, clock).await;
         }
     }
 }
@@ -49,7 +49,12 @@ async fn ask_idle(sources: &Sources, store: &Store, clock: &Clock, source: &Arc<
     announce(sources, source, change);
 }
 
-async fn ask_destination(source: &SourceRuntime) {
+/// Ask what is due. Where nothing is to be stored, nobody else finds out that the bucket does
+/// not answer any more.
+async fn ask_destination(source: &SourceRuntime, clock: &Clock) {
     let is_out = source.breaker.outage().is_some();
-    destination::ask_if_due(&source.destination, is_out).await;
+    let unanswered = destination::ask_if_due(&source.destination, is_out).await;
+    if unanswered.is_some_and(|fault| fault.class.is_destination()) {
+        source.breaker.doubt(clock.now_ms());
+    }
 }

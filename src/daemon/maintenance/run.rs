@@ -3,6 +3,7 @@
 use super::alarm::Alarm;
 use super::broken::Broken;
 use super::heartbeat::Heartbeat;
+use super::vault_disk::VaultDisk;
 use super::{buckets, clearing, disks, tell};
 use crate::backup::{LateChecks, OrphanedUploads};
 use crate::clock::Clock;
@@ -71,11 +72,17 @@ impl Maintenance {
             outbox: &outbox,
             broken: &broken,
         };
+        let vault_disk = VaultDisk {
+            sources: &sources,
+            store: &store,
+            clock: &clock,
+        };
         tokio::select! {
             () = heartbeat.run() => {}
             () = alarm.run(&sources) => {}
             () = outbox.run() => {}
             () = buckets::ask(&sources, &store, &clock) => {}
+            () = vault_disk.watch() => {}
             () = clearing::clear_uploads(&orphaned, &clock) => {}
             () = late.run() => {}
             () = clearing::forget_past(&sources, &index, &clock) => {}

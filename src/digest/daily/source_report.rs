@@ -8,7 +8,7 @@ use crate::index::{Activity, Failures, Index, SourceId, Unprotected};
 use crate::mail::FailureLine;
 use crate::pacing::costly_files;
 use crate::source::SourceRuntime;
-use crate::status::{ScanDone, StatusSnapshot};
+use crate::status::{AWAY, FOLDER, ScanDone, StatusSnapshot, not_stored};
 use crate::types::{Fault, RelKey, amount};
 
 /// Failures and unprotected files named per source; more are counted.
@@ -26,9 +26,10 @@ pub(crate) fn source_report(
     let failures = index.failures(source.id)?;
     let (unprotected, unprotected_total) = index.unprotected(source.id, LINES_MAX)?;
     let unprotected = unprotected.into_iter();
-    let status = source.status.snapshot();
+    let status = source.status.snapshot().told_once();
     // Found by the scan and not in the bucket yet; fresh edits are always some.
     let waiting = source.work.queue.depth().backlog as u64;
+    let outage = source.breaker.outage();
     let watch = WatchLine {
         proven_ms: status.proof.proven_ms,
         rebuilt: status.proof.rebuilt,
@@ -39,6 +40,12 @@ pub(crate) fn source_report(
         destination: destination::place_name(&source.destination),
         files_protected: counts.protected(),
         bytes_protected: counts.protected_bytes(),
+        files_not_stored: files_not_stored(
+            source,
+            scan.as_ref(),
+            counts.protected(),
+            unprotected_total,
+        ),
         versions: activity.versions,
         raw_bytes: activity.raw_bytes,
         stored_bytes: activity.stored_bytes,
@@ -60,7 +67,7 @@ pub(crate) fn source_report(
             files: scan.files,
             complete: scan.complete() && waiting == 0,
         }),
-        outage: source.breaker.outage().map(|(since_ms, fault)| OutageLine {
+        outage: outage.map(|(since_ms, fault)| OutageLine {
             since_ms,
             reason: fault.reason(),
             remedy: fault.hint,
@@ -68,6 +75,27 @@ pub(crate) fn source_report(
         troubles: destination::troubles(&source.destination),
     };
     Ok((report, (activity, failures)))
+}
+
+/// Files that are in no bucket yet. While nothing can be sent, fresh edits are held up too.
+fn files_not_stored(
+    source: &SourceRuntime,
+    scan: Option<&ScanDone>,
+    protected: u64,
+    unprotected: u64,
+) -> u64 {
+    let depth = source.work.queue.depth();
+    let is_held_up = source.breaker.outage().is_some() || !source.destination.may_send();
+    let waiting = match is_held_up {
+        true => depth.total(),
+        false => depth.backlog as u64,
+    };
+    let last_scan = source.status.snapshot().last_scan;
+    not_stored(
+        scan.or(last_scan.as_ref()),
+        protected,
+        waiting + unprotected,
+    )
 }
 
 fn failure_lines(failures: &Failures) -> Vec<FailureLine> {
@@ -106,6 +134,9 @@ fn warnings(status: &StatusSnapshot, scan: Option<&ScanDone>, waiting: u64) -> V
     if waiting > 0 {
         warnings.push(format!("not sent yet: {}", amount(waiting, "file")));
     }
+    let is_told = |topic| status.warnings.contains_key(topic);
+    let is_known = |scan: &&ScanDone| scan.has_no_root && (is_told(FOLDER) || is_told(AWAY));
+    let scan = scan.filter(|scan| !is_known(scan));
     for reason in scan.into_iter().flat_map(|scan| &scan.incomplete) {
         if !warnings.contains(reason) {
             warnings.push(reason.clone());

@@ -76,10 +76,10 @@ fn totals(report: &Report) -> Vec<String> {
     ];
     if report.sources.len() > 1 {
         lines.push(format!(
-            "In all:   {} ({}) protected, {} not protected, {} in the period",
+            "In all:   {} ({}) protected, {}, {} in the period",
             amount(report.total(|source| source.files_protected), "file"),
             size(report.total(|source| source.bytes_protected)),
-            number(report.total(SourceReport::unprotected_count)),
+            not_protected(report),
             amount(report.total(|source| source.versions), "new version"),
         ));
     }
@@ -91,6 +91,15 @@ fn totals(report: &Report) -> Vec<String> {
             .flat_map(|drill| report::lines(drill, zone, &report.program)),
     );
     lines
+}
+
+fn not_protected(report: &Report) -> String {
+    match report.total(SourceReport::unprotected_count) {
+        0 if report.sources.iter().any(|source| source.scan.is_none()) => {
+            "how many are not is known after a full check".to_owned()
+        }
+        files => format!("{} not protected", number(files)),
+    }
 }
 
 /// The time that the figures are of. It does not run backwards.
@@ -140,11 +149,7 @@ fn section(source: &SourceReport, zone: &TimeZone) -> Section {
             clean(&source.path),
             clean(&source.destination)
         ),
-        format!(
-            "  Protected: {}, {}",
-            amount(source.files_protected, "file"),
-            size(source.bytes_protected)
-        ),
+        protected(source),
         versions(source),
     ];
     lines.extend(source.costly.iter().map(costly));
@@ -174,6 +179,18 @@ fn section(source: &SourceReport, zone: &TimeZone) -> Section {
         lines,
         lists: lists(source, zone),
     }
+}
+
+fn protected(source: &SourceReport) -> String {
+    let mut line = format!(
+        "  Protected: {}, {}",
+        amount(source.files_protected, "file"),
+        size(source.bytes_protected)
+    );
+    if source.files_not_stored > 0 {
+        line += &format!("; in no bucket yet: {}", number(source.files_not_stored));
+    }
+    line
 }
 
 fn versions(source: &SourceReport) -> String {
@@ -240,7 +257,7 @@ fn watch(source: &SourceReport, zone: &TimeZone) -> Option<String> {
 
 fn lists(source: &SourceReport, zone: &TimeZone) -> Vec<List> {
     let mut lists = Vec::new();
-    let unprotected = source.unprotected_count();
+    let unprotected = source.named_count();
     if unprotected > 0 {
         lists.push(List {
             title: format!("  NOT PROTECTED: {}", amount(unprotected, "file")),

@@ -49,6 +49,8 @@ pub struct SourceReport {
     pub files_protected: u64,
     /// Their size together.
     pub bytes_protected: u64,
+    /// Files that the last scan saw and that are in no bucket yet.
+    pub files_not_stored: u64,
     /// Versions stored in the period.
     pub versions: u64,
     /// Size of the files behind those versions.
@@ -160,6 +162,11 @@ impl SourceReport {
 
     /// The list may not be longer than its total, whatever the caller counted.
     pub(super) fn unprotected_count(&self) -> u64 {
+        self.named_count().max(self.files_not_stored)
+    }
+
+    /// Those that are named, and those that they stand for.
+    pub(super) fn named_count(&self) -> u64 {
         let lines = count_of(&self.unprotected);
         let files: u64 = self.unprotected.iter().map(UnprotectedLine::files).sum();
         self.unprotected_total.max(lines) - lines + files

@@ -208,10 +208,38 @@ fn a_bad_day() {
     "#);
 }
 
+/// Named after the bug: files that were in no bucket yet were told as "0 not protected".
+#[test]
+fn files_in_no_bucket_are_not_protected_and_before_a_check_nobody_knows() {
+    let (database, mut photos) = (source("database"), source("photos"));
+    photos.files_protected = 0;
+    photos.files_not_stored = 3;
+    let body = report(vec![database.clone(), photos]).body();
+    assert!(body.contains(" protected, 3 not protected, "), "{body}");
+    assert!(
+        body.contains("Protected: 0 files, 1.2 GB; in no bucket yet: 3"),
+        "{body}"
+    );
+    let unchecked = SourceReport {
+        scan: None,
+        ..source("photos")
+    };
+    let body = report(vec![database, unchecked]).body();
+    assert!(!body.contains("0 not protected"), "{body}");
+    assert!(
+        body.contains("how many are not is known after a full check"),
+        "{body}"
+    );
+}
+
 #[test]
 fn each_trouble_alone_is_in_the_subject() {
     type Spoil = fn(&mut SourceReport);
-    let table: [(Spoil, &str); 7] = [
+    let table: [(Spoil, &str); 8] = [
+        (
+            |source| source.files_not_stored = 3,
+            "ATTENTION, 3 files are not protected",
+        ),
         (
             |source| source.unprotected_total = 1,
             "ATTENTION, 1 file is not protected",

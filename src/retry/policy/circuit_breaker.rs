@@ -236,6 +236,14 @@ impl CircuitBreaker {
         is_due
     }
 
+    /// A question that no path asked was not answered: if nothing else tells, the bucket is
+    /// asked by itself after a while.
+    pub fn doubt(&mut self, now_ms: WallMs) {
+        if self.outage().is_none() {
+            self.failing_since_ms.get_or_insert(now_ms);
+        }
+    }
+
     /// The bucket was asked by itself, and failed: it is not the paths.
     pub fn unreachable(
         &mut self,
@@ -255,6 +263,9 @@ impl CircuitBreaker {
     /// The bucket answers questions, and nothing waits for it any more: there
     /// is no outage that would harm anybody.
     pub fn idle(&mut self, now_ms: WallMs) -> Option<Transition> {
+        if self.failing.is_empty() {
+            self.failing_since_ms = None;
+        }
         let since_ms = self.outage()?.0;
         self.forget_failing();
         self.denials.forget();

@@ -143,6 +143,30 @@ fn the_bucket_itself_is_asked_when_too_few_files_fail_to_tell() {
     assert!(!breaker.is_in_doubt(WallMs(2_000_000)));
 }
 
+/// Named after the bug: a server that was switched off while no file changed was never told.
+#[test]
+fn a_bucket_that_no_path_asks_is_asked_by_itself_after_a_question_without_an_answer() {
+    let mut breaker = CircuitBreaker::new();
+    assert!(!breaker.is_in_doubt(WallMs(60_000)));
+    breaker.doubt(WallMs(60_000));
+    breaker.doubt(WallMs(90_000));
+    assert!(!breaker.is_in_doubt(WallMs(119_999)));
+    assert!(breaker.is_in_doubt(WallMs(120_000)));
+    // It answers: there is nothing to doubt any more.
+    assert_eq!(breaker.idle(WallMs(120_000)), None);
+    assert!(!breaker.is_in_doubt(WallMs(900_000)));
+    breaker.doubt(WallMs(1_000_000));
+    assert!(breaker.is_in_doubt(WallMs(1_060_000)));
+    let fault = fault(Class::Transient);
+    assert_eq!(
+        breaker.unreachable(&fault, WallMs(1_060_000), 0),
+        opened(Class::Transient)
+    );
+    // It is told already.
+    breaker.doubt(WallMs(1_061_000));
+    assert!(!breaker.is_in_doubt(WallMs(9_000_000)));
+}
+
 #[test]
 fn one_probe_at_a_time_and_success_closes() {
     let mut breaker = CircuitBreaker::new();
