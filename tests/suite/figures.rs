@@ -2,7 +2,7 @@
 //! change, in any order.
 
 use crate::harness::os::symlink;
-use crate::harness::{Rig, at_rest, until};
+use crate::harness::{Rig, at_rest, lose_folder, until};
 use keepwatch::control::{Line, Request, ask};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -99,7 +99,7 @@ async fn the_size_in_status_is_that_of_the_files_whatever_happened_to_them() {
     for round in 0..ROUNDS {
         // Now and then as after a fire: the index comes from the bucket.
         if round % 2 == 1 {
-            fs::remove_dir_all(rig.state_dir().join("index")).unwrap();
+            lose_folder(&rig.state_dir().join("index"));
         }
         let daemon = rig.start_with(config.clone(), None).await;
         rig.until_equal(&daemon).await;

@@ -67,6 +67,16 @@ pub struct Rig {
     pub dir: tempfile::TempDir,
 }
 
+/// A folder that a daemon has used until now goes away. On Windows a name stays until the last
+/// thread has closed its file, and one that a stopped daemon left behind may still do that.
+pub fn lose_folder(folder: &Path) {
+    let began = Instant::now();
+    while let Err(e) = fs::remove_dir_all(folder) {
+        assert!(cfg!(windows) && began.elapsed() < PATIENCE, "{e}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 impl Rig {
     pub fn new() -> Self {
         let rig = Self {
@@ -100,14 +110,9 @@ impl Rig {
         self.dir.path().join("state")
     }
 
-    /// The state folder is gone, as on a new computer. On Windows a name stays until the last
-    /// thread has closed its file, and one that a stopped daemon left behind may still do that.
+    /// The state folder is gone, as on a new computer.
     pub fn lose_state(&self) {
-        let began = Instant::now();
-        while let Err(e) = fs::remove_dir_all(self.state_dir()) {
-            assert!(cfg!(windows) && began.elapsed() < PATIENCE, "{e}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        lose_folder(&self.state_dir());
     }
 
     /// A configuration with a short debounce; change it as needed.

@@ -15,7 +15,9 @@ pub mod stop;
 mod upgrade;
 
 use crate::harness::os::symlink;
-use crate::harness::{BUCKET, Rig, at_rest, history, in_bucket, on_disk, scan_whole, until};
+use crate::harness::{
+    BUCKET, Rig, at_rest, history, in_bucket, lose_folder, on_disk, scan_whole, until,
+};
 use crate::raw::{counts, marked};
 use keepwatch::index::Opened;
 use std::fs;
@@ -88,8 +90,7 @@ async fn rebuilt_after(damage: fn(&Path), opened: fn(&Opened) -> bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_index_is_rebuilt_from_the_bucket_without_sending_anything_twice() {
-    let damage = |index: &Path| fs::remove_dir_all(index).unwrap();
-    rebuilt_after(damage, |opened| *opened == Opened::Fresh).await;
+    rebuilt_after(lose_folder, |opened| *opened == Opened::Fresh).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

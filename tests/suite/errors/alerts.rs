@@ -2,7 +2,7 @@
 
 use super::outage::{count, messages};
 use super::{config, fast_clock, is_for, is_put, start_on, status, until_well};
-use crate::harness::{BUCKET, Fate, Faults, Rig, until};
+use crate::harness::{BUCKET, Fate, Faults, Rig, lose_folder, until};
 use keepwatch::daemon::{Daemon, Options};
 use keepwatch::sns::{NoticeOptions, Notifier};
 use std::fs;
@@ -55,7 +55,7 @@ async fn a_bucket_that_takes_no_files_does_not_seem_well_because_it_answers_look
     rig.until_equal(&daemon).await;
     daemon.stop().await.unwrap();
     // Everything is looked up again, and some files are new.
-    fs::remove_dir_all(rig.state_dir().join("index")).unwrap();
+    lose_folder(&rig.state_dir().join("index"));
     for number in 0..5 {
         rig.write(&format!("new{number}.txt"), "new");
     }

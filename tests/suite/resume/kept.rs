@@ -4,7 +4,7 @@ use super::{
     ARRIVED, KEY, LARGE_BYTES, REFUSED, Step, Tape, arrived, at, broken_off, broken_off_with,
     noise, open,
 };
-use crate::harness::{BUCKET, Fate, Faults, Rig, history, until, until_within};
+use crate::harness::{BUCKET, Fate, Faults, Rig, history, lose_folder, until, until_within};
 use crate::raw::{client, counts};
 use aws_sdk_s3::primitives::ByteStream;
 use keepwatch::config::{Config, StoreConfig};
@@ -411,7 +411,7 @@ async fn a_lost_index_does_not_lose_the_parts() {
     broken_off(&rig).await;
     // The copy beside it does not know which parts were acknowledged: the
     // server's own checksums tell.
-    fs::remove_dir_all(rig.state_dir().join("index")).unwrap();
+    lose_folder(&rig.state_dir().join("index"));
     next_run(&rig).await.went_on();
     assert!(only_version(&rig).await == noise(1));
 }
@@ -421,7 +421,7 @@ async fn a_lost_index_and_a_changed_file_leave_nothing_behind() {
     let rig = Rig::new();
     rig.write(KEY, noise(1));
     broken_off(&rig).await;
-    fs::remove_dir_all(rig.state_dir().join("index")).unwrap();
+    lose_folder(&rig.state_dir().join("index"));
     rig.write(KEY, "small");
     assert!(next_run(&rig).await.parts().is_empty());
 }
