@@ -58,15 +58,16 @@ fn need_rights(level: Level, verb: &str) -> Result<(), Fatal> {
 
 async fn install_it(common: &CommonArgs, args: &InstallArgs) -> Result<u8, Fatal> {
     let level = level(&args.change.level);
-    // No rights help where there is no manager.
-    let manager = Manager::of_this_computer(level)?;
     if !args.change.dry_run {
+        // No rights help where there is no manager.
+        Manager::of_this_computer(level)?;
         need_rights(level, "install")?;
     }
     let config = match level {
         Level::User => setup::config(common, Needs::Nothing)?,
         Level::System => setup::config_for_another(common)?,
     };
+    let manager = Manager::of_this_computer(level)?;
     let request = request::of(common, &config, level, args.account.as_deref())?;
     let now = manager.state().await?;
     let mut plan = manager.install(&request, &now);

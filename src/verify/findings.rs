@@ -110,8 +110,6 @@ pub enum Damage {
     Metadata,
     /// It was deleted here and is visible again: its delete marker is gone.
     Returned,
-    /// A list of the backup that this computer wrote with another state folder.
-    OtherState,
     /// Its moment had not come when it was written: the clock of its computer was wrong.
     Ahead,
 }
@@ -136,7 +134,6 @@ impl Damage {
             Self::Returned => {
                 "DELETED here, but the bucket shows it again: its delete marker was removed"
             }
-            Self::OtherState => "WRITTEN BY THIS COMPUTER with another state folder",
             Self::Ahead => "AHEAD OF ITS TIME: it was written with a clock that was wrong",
         }
     }
@@ -209,11 +206,7 @@ impl Finding {
         match self.damage {
             Damage::Altered | Damage::Truncated | Damage::Metadata => Some(Never::Damaged),
             Damage::Missing | Damage::VersionGone => Some(Never::Gone),
-            Damage::MarkedDeleted
-            | Damage::Overwritten
-            | Damage::Returned
-            | Damage::OtherState
-            | Damage::Ahead => None,
+            Damage::MarkedDeleted | Damage::Overwritten | Damage::Returned | Damage::Ahead => None,
         }
     }
 

@@ -10,7 +10,6 @@ use super::judge::Wrong;
 use super::run::Run;
 use crate::history::list_page;
 use crate::manifest::{Listing, Written, read};
-use crate::os;
 use crate::retry::{Stop, advise_rerun, with_retries};
 use crate::s3::Head;
 use crate::types::{Class, ETag, Fatal, Fault, Kind, WallMs, shown};
@@ -110,31 +109,8 @@ impl Run<'_> {
             return Ok(wrong);
         }
         tokio::time::sleep(SETTLING).await;
-        if self.written().await?.as_ref() != Some(&written) {
-            return Ok(Vec::new());
-        }
-        let mut named = Vec::new();
-        for (one, (damage, why)) in wrong {
-            let wrong = match damage == Damage::Overwritten && self.names_us(&one).await {
-                true => (
-                    Damage::OtherState,
-                    "it names this computer and this source, and this state folder does not know it"
-                        .to_owned(),
-                ),
-                false => (damage, why),
-            };
-            named.push((one, wrong));
-        }
-        Ok(named)
-    }
-
-    /// The manifest says that this computer wrote it, for this source.
-    async fn names_us(&self, one: &Listing) -> bool {
-        let (ctx, bucket) = (&self.ctx, &self.ctx.origin.bucket);
-        let header = read::header(&ctx.store, bucket, one, &ctx.stop).await;
-        header.is_ok_and(|header| {
-            header.host == os::computer_name() && header.source == self.request.name
-        })
+        let is_still_so = self.written().await?.as_ref() == Some(&written);
+        Ok(if is_still_so { wrong } else { Vec::new() })
     }
 
     async fn written(&self) -> Result<Option<Written>, Fault> {

@@ -191,15 +191,9 @@ fn todo(finding: &Finding, zone: &TimeZone) -> Option<String> {
         let text = "nothing is lost: it is a list of the backup that is used for nothing, and whoever may delete in the bucket can delete it. See that the clocks of the computers that write there are right";
         return Some(text.to_owned());
     }
-    if finding.damage == Damage::OtherState {
-        return Some(format!(
-            "nothing is lost: another Keepwatch of this computer wrote it, or the state folder was put back to an earlier one. See that only one Keepwatch backs up this folder; the next daily comparison (or `{}`) writes a new list",
-            command::with_configuration("--reconcile")
-        ));
-    }
     if finding.key.is_none() && is_own(&finding.path) {
         return Some(format!(
-            "nothing is lost: it is a list of the backup, restoring works without it, and the next daily comparison (or `{}`) writes a new one. Find out who can write to the bucket",
+            "nothing is lost: it is a list of the backup, restoring works without it, and the next daily comparison (or `{}`) writes a new one. Find out who can write to the bucket; this computer itself may have done it, with another state folder",
             command::with_configuration("--reconcile")
         ));
     }

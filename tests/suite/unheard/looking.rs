@@ -1,7 +1,7 @@
 //! Commands that only look, and what they say of a place that is new or put back.
 
 use super::{keepwatch, said};
-use crate::harness::{BUCKET, Rig, write_config};
+use crate::harness::{Rig, write_config};
 use std::fs;
 use std::path::Path;
 
@@ -114,30 +114,4 @@ fn a_restore_says_what_it_did_and_leaves_no_empty_folder() {
         3,
         &words,
     );
-}
-
-/// Named after the bug: lists that this computer had written itself were told as somebody
-/// else's.
-#[test]
-fn lists_of_this_computer_from_another_state_folder_are_not_somebody_else_s() {
-    let rig = Rig::new();
-    rig.write("a.txt", "a");
-    let config = write_config(&rig, "");
-    says(&config, &["--reconcile"], 0, &[]);
-    let state = rig.state_dir();
-    let (later, first) = (state.with_extension("later"), state.with_extension("first"));
-    fs::rename(&state, &first).unwrap();
-    rig.write("b.txt", "b");
-    says(&config, &["--reconcile"], 0, &[]);
-    fs::rename(&state, &later).unwrap();
-    fs::rename(&first, &state).unwrap();
-    let words = "WRITTEN BY THIS COMPUTER with another state folder";
-    let said = says(
-        &config,
-        &["verify"],
-        3,
-        &[words, "nothing is lost", "--reconcile"],
-    );
-    assert!(!said.contains("by somebody else"), "{said}");
-    assert!(said.contains(BUCKET), "{said}");
 }
