@@ -2,7 +2,7 @@
 //! breaker and index what came of it.
 //!
 //! Invariant: a path that fails is written down as unprotected or goes back into the
-//! queue, never forgotten. Where its whole folder cannot be used, a scan is asked for instead.
+//! queue, never forgotten.
 
 use super::deferred::{readiness, rename_wait_ms, wake_until_run};
 use super::execute::{Executor, PathDone, work};
@@ -26,9 +26,6 @@ use std::time::Duration;
 
 /// Before a path is worked on again whose failure the index could not note.
 const INDEX_PAUSE: Duration = Duration::from_secs(1);
-
-/// When a path that failed before is tried again, as its whole folder is away.
-const AWAY_MS: i64 = 60_000;
 
 /// One worker.
 pub struct Worker {
@@ -160,9 +157,6 @@ impl Worker {
             // Not this file's trouble: it waits in the queue for the bucket.
             return Next::GiveBack;
         }
-        if fault.is_of_the_root() || self.is_own_file(item).await {
-            return self.not_its_trouble(item, &fault).await;
-        }
         let fault = fault.about(item.path.to_string());
         let name = &item.source.config.name;
         match self.mark_unprotected(item, &fault).await {
@@ -185,42 +179,6 @@ impl Worker {
                 Next::GiveBack
             }
         }
-    }
-
-    /// Whether it is one of Keepwatch's own unfinished files, which are no part of any
-    /// backup: what stands there cannot be told, or the rules would have left it out.
-    async fn is_own_file(&self, item: &Item) -> bool {
-        if !files::is_temporary(item.path.name()) {
-            return false;
-        }
-        let (root, path) = (item.source.config.path.clone(), item.path.clone());
-        let look = move || files::stat(&root, &path);
-        let found = item.source.watchdog.run(&Pulse::default(), look).await;
-        // Somebody's folder may have such a name.
-        !found.is_ok_and(|found| found.is_some_and(|found| found.kind == Kind::Folder))
-    }
-
-    /// Nothing is told of the path: its folder cannot be used, which is told of the source.
-    /// A scan finds what is in it when it is back.
-    async fn not_its_trouble(&self, item: &Item, fault: &Fault) -> Next {
-        let name = &item.source.config.name;
-        tracing::debug!(source = %name, path = %item.path, "not looked at: {fault}");
-        let index = self.index.clone();
-        let (id, key) = (item.source.id, RelKey::of_file(&item.path));
-        let next_ms = self.clock.now_ms() + AWAY_MS;
-        match blocking(move || index.put_off(id, &key, next_ms)).await {
-            Ok(true) => {}
-            Ok(false) => {
-                item.source.work.scans.lost_news();
-                item.source.work.scans.ask_later();
-            }
-            Err(index_fault) => {
-                tracing::error!(source = %name, "{index_fault}");
-                tokio::time::sleep(INDEX_PAUSE).await;
-                return Next::GiveBack;
-            }
-        }
-        Next::Done
     }
 
     /// Write down that the path failed. Says how often it has by now.

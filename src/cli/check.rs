@@ -18,7 +18,7 @@ use super::exit_code::{COMPLETE, FAILED};
 use super::paint::Tone;
 use crate::aws::Https;
 use crate::config::{Config, Needs, SourceConfig, StoreConfig};
-use crate::control::{Asked, ask_status};
+use crate::control::{Asked, Kept, SourceStatus, ask_status};
 use crate::manifest::{Claimant, OWNER_BYTES_MAX, Owner, Whose};
 use crate::s3::{At, ObjectHeaders, Store, Versioning};
 use crate::sns::TopicCheck;
@@ -194,11 +194,19 @@ async fn bucket(
     if let Err(fault) = store.list(&source.bucket, &source.prefix, None, 1).await {
         let is_vault = matches!(config.store, StoreConfig::Vault { .. });
         if is_vault && fault.class == Class::NoBucket {
-            let text = format!(
-                "is not in {} yet: the next start of Keepwatch makes it",
-                store.place()
-            );
-            findings.add(Severity::Good, &about, text);
+            let place = store.place();
+            match had_files(config, source).await {
+                false => findings.add(
+                    Severity::Good,
+                    &about,
+                    format!("is not in {place} yet: the next start of Keepwatch makes it"),
+                ),
+                true => findings.add(
+                    Severity::Bad,
+                    &about,
+                    format!("is not in {place} any more, and files were backed up there. Find out whether the right disk is connected, and whether somebody has removed the folder"),
+                ),
+            }
             return false;
         }
         return !findings.fault(&about, &fault);
@@ -238,6 +246,17 @@ async fn bucket(
 }
 
 /// The service of this configuration runs and answers.
+/// Whether files of this source were backed up, as far as the state folder knows.
+async fn had_files(config: &Config, source: &SourceConfig) -> bool {
+    let (state_dir, name) = (config.state_dir.clone(), source.name.clone());
+    let look = move || {
+        let kept = Kept::read(&state_dir).map(|kept| kept.status.sources);
+        let is_it = |one: &SourceStatus| one.name == name && one.files_protected > 0;
+        kept.is_some_and(|sources| sources.iter().any(is_it))
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or(false)
+}
+
 async fn runs(state_dir: &Path) -> bool {
     let asked = ask_status(state_dir, || false).await;
     asked.is_ok_and(|asked| matches!(asked, Asked::Answered(_)))

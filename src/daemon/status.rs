@@ -132,14 +132,11 @@ pub(super) fn reconciled(
 /// Why not everything is in the bucket as it is on the disk: what the scan met, and
 /// what is held back since.
 fn incomplete(index: &Index, source: &SourceRuntime, scan: Option<ScanDone>) -> Vec<String> {
-    let holds = source.guard.holds();
-    let is_away = holds.iter().any(|hold| hold.cause == HoldCause::Away);
-    let mut reasons = match scan {
-        // Its hold says that, and what to do.
-        Some(scan) if scan.has_no_root && is_away => Vec::new(),
-        Some(scan) => scan.incomplete,
-        None => vec!["the scan did not come to its end".to_owned()],
-    };
+    let has_no_root = scan.as_ref().is_some_and(|scan| scan.has_no_root);
+    let mut reasons = scan.map_or_else(
+        || vec!["the scan did not come to its end".to_owned()],
+        |scan| scan.incomplete,
+    );
     let waiting = source.work.queue.depth().backlog;
     if waiting > 0 {
         reasons.push(format!("not sent yet: {}", amount(waiting as u64, "file")));
@@ -147,7 +144,11 @@ fn incomplete(index: &Index, source: &SourceRuntime, scan: Option<ScanDone>) -> 
     if let Some(fault) = index.broken() {
         reasons.push(fault.to_string());
     }
-    for hold in holds {
+    for hold in source.guard.holds() {
+        if has_no_root && hold.cause == HoldCause::Away {
+            // The scan knows why.
+            continue;
+        }
         let reason = guard::line(&source.guard, &hold);
         if !reasons.contains(&reason) {
             reasons.push(reason);

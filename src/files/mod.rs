@@ -41,6 +41,5 @@ pub use target::left_out::{Committed, MODE_SET_ID};
 pub use target::looks::Looks;
 pub use target::partial::Checkpoint;
 pub use target::pending::Pending;
-pub use temp::is_temporary;
 pub use walk::found::{WalkEntry, WalkFault};
 pub use walk::{Walk, walk};

@@ -83,35 +83,6 @@ impl Index {
         Ok(())
     }
 
-    /// Try an unprotected path again at another moment; nothing else is known of it. False
-    /// when it is not unprotected.
-    ///
-    /// # Errors
-    /// When the index cannot be written.
-    pub fn put_off(
-        &self,
-        source_id: SourceId,
-        key: &RelKey,
-        next_try_ms: WallMs,
-    ) -> Result<bool, Fault> {
-        let (_ledger, engine) = self.writer()?;
-        let stored = Space::Unprotected.key(source_id, key.as_str().as_bytes());
-        let Some(mut entry) = read::<Unprotected>(&engine, &stored)? else {
-            return Ok(false);
-        };
-        let mut batch = Batch::default();
-        batch.remove(Space::Due.key(source_id, &keys::due_rest(entry.next_try_ms, key)));
-        entry.next_try_ms = next_try_ms;
-        batch.put(stored, json(&engine, &entry)?);
-        // After the removal: the same moment twice is the same key.
-        batch.put(
-            Space::Due.key(source_id, &keys::due_rest(next_try_ms, key)),
-            b"",
-        );
-        engine.apply(batch).map_err(|fault| about(fault, key))?;
-        Ok(true)
-    }
-
     /// Forget that a path is unprotected without anything having been stored
     /// (it is gone, or excluded now).
     ///

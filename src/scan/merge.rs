@@ -154,27 +154,21 @@ impl Merge<'_> {
 
     /// Write down a part of the disk that cannot be read: nothing in it is gone.
     fn note_unreadable(&mut self, broken: WalkFault) {
-        // That the root went is told of the source.
-        if !broken.fault.is_of_the_root()
-            && let Err(fault) = self.mark_unreadable(&broken)
-        {
-            self.incomplete(fault.to_string());
-        }
-        self.incomplete(broken.fault.to_string());
-        self.had_faults = true;
-        self.unknown.push(broken);
-    }
-
-    fn mark_unreadable(&self, broken: &WalkFault) -> Result<(), Fault> {
         let now_ms = self.scanner.clock.now_ms();
-        self.scanner.index.mark_unprotected(
+        let noted = self.scanner.index.mark_unprotected(
             self.id,
             // Named like a file, as a worker that tries again names it.
             &RelKey::of_file(&broken.subtree.path()),
             &broken.fault,
             now_ms,
             now_ms + RETRY_FOLDER_MS,
-        )
+        );
+        if let Err(fault) = noted {
+            self.incomplete(fault.to_string());
+        }
+        self.incomplete(broken.fault.to_string());
+        self.had_faults = true;
+        self.unknown.push(broken);
     }
 
     pub(crate) fn incomplete(&mut self, reason: String) {

@@ -123,18 +123,12 @@ pub struct StatusSnapshot {
 }
 
 impl StatusSnapshot {
-    /// The same for people: a folder that is away is one trouble, though its watch, its scan
-    /// and its guard find it each. The guard's words say most.
+    /// The same for people: a folder that is away is one trouble, though its watch and its
+    /// guard find it each. The watch knows why it cannot be used.
     #[must_use]
     pub fn told_once(mut self) -> Self {
-        let Some(away) = self.warnings.get(AWAY).cloned() else {
-            return self;
-        };
-        let Some(folder) = self.warnings.remove(FOLDER) else {
-            return self;
-        };
-        if self.watching == Watching::Off(folder) {
-            self.watching = Watching::Off(away);
+        if self.warnings.contains_key(FOLDER) {
+            self.warnings.remove(AWAY);
         }
         self
     }
@@ -317,20 +311,18 @@ mod tests {
                 .map(|topic| ((*topic).into(), format!("{topic}!")));
             texts.collect::<BTreeMap<_, _>>()
         };
-        for (topics, want, off) in [
-            (&[FOLDER, AWAY, "x"][..], &[AWAY, "x"][..], "away!"),
-            // Not held back yet, or there again.
-            (&[FOLDER], &[FOLDER], "folder!"),
-            (&[AWAY], &[AWAY], "folder!"),
+        for (topics, want) in [
+            (&[FOLDER, AWAY, "x"][..], &[FOLDER, "x"][..]),
+            (&[FOLDER], &[FOLDER]),
+            // It is there again, and not looked at yet.
+            (&[AWAY], &[AWAY]),
         ] {
             let told = StatusSnapshot {
-                watching: Watching::Off("folder!".to_owned()),
                 warnings: warnings(topics),
                 ..StatusSnapshot::default()
             }
             .told_once();
             assert_eq!(told.warnings, warnings(want));
-            assert_eq!(told.watching, Watching::Off(off.to_owned()));
         }
     }
 

@@ -174,13 +174,6 @@ impl Collector {
                 work.edit(path, since_ms, deadline);
             }
             Ok(Seen::Gone) => work.edit(path, since_ms, deadline),
-            // It is told of the source, and its files are looked for when it is back.
-            Err(fault) if fault.is_of_the_root() => {
-                work.scans.lost_news();
-                work.scans.ask_later();
-            }
-            // Keepwatch's own, unless it is somebody's folder: no worker finds out more.
-            Err(_) if files::is_temporary(path.name()) => work.scans.ask_subtree(path),
             // If it is a file, a worker finds out why; if it is a folder, its contents must
             // not be missed.
             Err(_) => {

@@ -141,7 +141,11 @@ pub(super) fn of_vault(root: &Path, operation: String, error: &S3Error) -> Vault
         path: root.to_owned(),
         operation,
         cause: words(error).to_owned(),
-        hint: "check that the disk is attached, writable and not full".to_owned(),
+        hint: match is_busy(error) {
+            true => "one Keepwatch at a time writes to a vault: end the other one, or give this one a vault of its own",
+            false => "check that the disk is attached, writable and not full",
+        }
+        .to_owned(),
         is_misuse: false,
     }
 }
@@ -150,6 +154,14 @@ pub(super) fn of_vault(root: &Path, operation: String, error: &S3Error) -> Vault
 mod tests {
     use super::*;
     use io::ErrorKind as Kind;
+
+    /// Named after the bug: where another process had the vault, the disk was to be checked.
+    #[test]
+    fn a_vault_in_use_names_the_other_process() {
+        let hint = |error| of_vault(Path::new("/v"), "make the bucket b".to_owned(), &error).hint;
+        assert!(hint(busy(Path::new("/v"))).contains("end the other one"));
+        assert!(hint(not_there(Path::new("/v"))).contains("disk is attached"));
+    }
 
     #[test]
     fn a_disks_trouble_is_named_with_its_remedy() {

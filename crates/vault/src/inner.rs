@@ -8,6 +8,7 @@ use super::disk::Disk;
 use super::failure;
 use super::layout::Layout;
 use super::names::NameCache;
+use super::os;
 use super::record;
 use parking_lot::{Mutex, MutexGuard};
 use s3s::{S3ErrorCode, S3Result};
@@ -201,19 +202,20 @@ impl Inner {
     pub(super) fn own(&self) -> S3Result<()> {
         // A disk that was pulled is told as such, and its files are opened anew.
         self.must_be_there()?;
-        if self.is_sole_writer() {
-            return Ok(());
-        }
         let mut lock = self.lock.lock();
-        if self.is_sole_writer() {
+        let path = self.layout.lock();
+        let is_held =
+            |held: &File| os::is_same_file(held, &path).unwrap_or_else(|| self.is_sole_writer());
+        if lock.as_ref().is_some_and(is_held) {
+            self.is_owner.store(true, Ordering::Release);
             return Ok(());
         }
+        self.is_owner.store(false, Ordering::Release);
         // Those of a disk that was pulled: they are of no use when it is back.
         unlock(lock.take());
         for stripe in &self.stripes {
             *stripe.lock() = None;
         }
-        let path = self.layout.lock();
         let fail = |e: io::Error| failure::disk("lock", &path, &e);
         let file = self.disk.open_rw(&path).map_err(fail)?;
         match file.try_lock() {
@@ -355,8 +357,10 @@ impl KeyGuard<'_> {
         if let Some(file) = self.slot.as_ref() {
             let written = disk.write_at(file, 0, &line).and_then(|()| disk.sync(file));
             if let Err(e) = written {
-                // The disk may have been pulled and be back: this file is then of no use.
+                // The disk may have been pulled and be back: this file is then of no use, and
+                // the lock may be of no use either.
                 *self.slot = None;
+                self.inner.is_owner.store(false, Ordering::Release);
                 return Err(fail(e));
             }
         }

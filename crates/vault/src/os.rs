@@ -36,6 +36,23 @@ pub(super) fn open_to_sync(path: &Path) -> io::Result<File> {
     File::options().read(true).write(cfg!(windows)).open(path)
 }
 
+/// Whether `path` leads to this open file; `None` where the system does not say so cheaply.
+/// While a file is open, no other on the same computer has its numbers.
+#[cfg(unix)]
+pub(super) fn is_same_file(file: &File, path: &Path) -> Option<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let numbers = |found: io::Result<std::fs::Metadata>| found.ok().map(|m| (m.dev(), m.ino()));
+    let own = numbers(file.metadata());
+    Some(own.is_some() && own == numbers(std::fs::symlink_metadata(path)))
+}
+
+/// Windows lets nobody replace a file that is open like this one, and fails what is asked of it
+/// once its drive was pulled.
+#[cfg(not(unix))]
+pub(super) fn is_same_file(_file: &File, _path: &Path) -> Option<bool> {
+    None
+}
+
 /// True for the errors of a system that cannot sync a folder at all: some
 /// network file systems, and Windows cannot even open one. Nothing else can be
 /// done there.

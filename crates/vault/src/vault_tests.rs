@@ -396,6 +396,18 @@ fn a_disk_that_is_back_is_taken_up_anew() {
         .map(|slot| std::fs::read_to_string(slot.unwrap().path()).unwrap())
         .any(|slot| slot.contains("\"f\""));
     assert!(is_noted, "what is in work is noted on the new disk");
+    // Exchanged once more, and nobody has looked meanwhile.
+    #[cfg(unix)]
+    {
+        std::fs::rename(&hidden, elsewhere.path().join("second")).unwrap();
+        copy_tree(&elsewhere.path().join("second"), &hidden);
+        put(&home.vault, "f", "three").unwrap();
+        let lock = std::fs::File::open(hidden.join("lock")).unwrap();
+        assert!(
+            lock.try_lock().is_err(),
+            "the lock is held on the third disk"
+        );
+    }
 }
 
 fn copy_tree(from: &Path, to: &Path) {

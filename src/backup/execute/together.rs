@@ -355,7 +355,7 @@ async fn note_unprotected(
     companions: Paths,
     fault: &Fault,
 ) -> Result<(), Fault> {
-    if fault.class.is_destination() || fault.class == Class::Vanished || fault.is_of_the_root() {
+    if fault.class.is_destination() || fault.class == Class::Vanished {
         // The file waits, and they wait with it.
         return Ok(());
     }

@@ -8,7 +8,7 @@ use crate::index::{Activity, Failures, Index, SourceId, Unprotected};
 use crate::mail::FailureLine;
 use crate::pacing::costly_files;
 use crate::source::SourceRuntime;
-use crate::status::{AWAY, FOLDER, ScanDone, StatusSnapshot, not_stored};
+use crate::status::{FOLDER, ScanDone, StatusSnapshot, not_stored};
 use crate::types::{Fault, RelKey, amount};
 
 /// Failures and unprotected files named per source; more are counted.
@@ -134,9 +134,8 @@ fn warnings(status: &StatusSnapshot, scan: Option<&ScanDone>, waiting: u64) -> V
     if waiting > 0 {
         warnings.push(format!("not sent yet: {}", amount(waiting, "file")));
     }
-    let is_told = |topic| status.warnings.contains_key(topic);
-    let is_known = |scan: &&ScanDone| scan.has_no_root && (is_told(FOLDER) || is_told(AWAY));
-    let scan = scan.filter(|scan| !is_known(scan));
+    let is_told = status.warnings.contains_key(FOLDER);
+    let scan = scan.filter(|scan| !(scan.has_no_root && is_told));
     for reason in scan.into_iter().flat_map(|scan| &scan.incomplete) {
         if !warnings.contains(reason) {
             warnings.push(reason.clone());

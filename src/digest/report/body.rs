@@ -94,8 +94,9 @@ fn totals(report: &Report) -> Vec<String> {
 }
 
 fn not_protected(report: &Report) -> String {
+    let is_checked = |source: &SourceReport| source.scan.as_ref().is_some_and(|scan| scan.complete);
     match report.total(SourceReport::unprotected_count) {
-        0 if report.sources.iter().any(|source| source.scan.is_none()) => {
+        0 if !report.sources.iter().all(is_checked) => {
             "how many are not is known after a full check".to_owned()
         }
         files => format!("{} not protected", number(files)),

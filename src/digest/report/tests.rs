@@ -220,16 +220,20 @@ fn files_in_no_bucket_are_not_protected_and_before_a_check_nobody_knows() {
         body.contains("Protected: 0 files, 1.2 GB; in no bucket yet: 3"),
         "{body}"
     );
+    let mut cut = source("photos");
+    cut.scan.as_mut().unwrap().complete = false;
     let unchecked = SourceReport {
         scan: None,
         ..source("photos")
     };
-    let body = report(vec![database, unchecked]).body();
-    assert!(!body.contains("0 not protected"), "{body}");
-    assert!(
-        body.contains("how many are not is known after a full check"),
-        "{body}"
-    );
+    for unchecked in [unchecked, cut] {
+        let body = report(vec![database.clone(), unchecked]).body();
+        assert!(!body.contains("0 not protected"), "{body}");
+        assert!(
+            body.contains("how many are not is known after a full check"),
+            "{body}"
+        );
+    }
 }
 
 #[test]

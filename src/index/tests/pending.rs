@@ -238,28 +238,3 @@ fn the_oldest_of_the_failures_that_count_is_found() {
     assert_eq!((found.since_ms, found.count), (WallMs(20), 2));
     assert_eq!(found.fault.subject, "c");
 }
-
-/// Named after the bug: while a folder was away each of its files got another reason.
-#[test]
-fn a_path_is_put_off_and_nothing_else_is_known_of_it() {
-    let (_dir, root) = state();
-    let index = open(&root);
-    let source = docs(&index);
-    let a = key("a");
-    assert_eq!(index.put_off(source, &a, WallMs(900)), Ok(false));
-    assert_eq!(index.unprotected(source, 10), Ok((vec![], 0)));
-    index
-        .mark_unprotected(source, &a, &fault("denied"), WallMs(100), WallMs(200))
-        .unwrap();
-    assert_eq!(index.put_off(source, &a, WallMs(900)), Ok(true));
-    let (list, total) = index.unprotected(source, 10).unwrap();
-    let known = &list[0].1;
-    assert_eq!(
-        (total, known.attempts, &known.fault),
-        (1, 1, &fault("denied"))
-    );
-    assert_eq!(index.next_due(source), Ok(Some(WallMs(900))));
-    assert_eq!(index.failures(source).unwrap().list[0].1.count, 1);
-    index.clear_unprotected(source, &a).unwrap();
-    assert_eq!(index.next_due(source), Ok(None));
-}

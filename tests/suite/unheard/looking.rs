@@ -64,6 +64,11 @@ fn a_bucket_that_the_vault_gets_with_the_next_start_is_no_problem() {
         &[words, "the next start of Keepwatch makes it"],
     );
     assert!(!said.contains("PROBLEM"), "{said}");
+    // Another disk stands where the vault was: what was backed up is not there.
+    fs::rename(rig.vault_dir(), rig.dir.path().join("away")).unwrap();
+    drop(keepwatch_vault::Vault::open(&rig.vault_dir()).unwrap());
+    let words = ["is not in the vault", "any more", "the right disk"];
+    says(&config, &["check"], 1, &words);
 }
 
 /// Named after the bugs: a folder that the restore had made was there already; one that
