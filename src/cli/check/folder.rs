@@ -147,12 +147,11 @@ fn contents_of(source: &SourceConfig) -> Result<FolderContents, Fatal> {
     Ok(contents)
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
     /// Named after the bug: a source in /proc was found to be in order.
-    #[cfg(unix)]
     #[test]
     fn folders_that_the_system_makes_up_are_no_source() {
         for (folder, want) in [

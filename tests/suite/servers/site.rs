@@ -191,7 +191,8 @@ impl Site {
         match request.send().await {
             Ok(got) => {
                 let is_packed = got.content_encoding() == Some("gzip");
-                let body = got.body.collect().await.unwrap().to_vec();
+                // One that breaks off: it is being replaced.
+                let body = got.body.collect().await.map_err(|_| None)?.to_vec();
                 Ok(if is_packed { unpacked(&body) } else { body })
             }
             Err(error) => Err(error.raw_response().map(|raw| raw.status().as_u16())),
@@ -216,7 +217,7 @@ impl Site {
             let key = RelKey::of_file(&os_to_rel(&path).unwrap())
                 .in_bucket("")
                 .key;
-            // rclone answers 500 while an object is replaced: it lacks it then.
+            // rclone answers 500, or breaks off, while an object is replaced: it lacks it then.
             if self.read(&key).await != Ok(on_disk) {
                 lacks.push(key);
             }
