@@ -73,10 +73,7 @@ impl Drop for CancelOnDrop {
 async fn whole(scanner: &Scanner, asked: &Whole, cancelled: &Arc<AtomicBool>) -> ScanDone {
     let source = &scanner.source;
     let with_bucket = asked.with_bucket;
-    let unanswered = destination::ask(&source.destination).await.err();
-    if let Some(fault) = &unanswered {
-        tracing::debug!(source = %source.name(), "{fault}");
-    }
+    let unanswered = destination::look(&source.destination).await;
     source.status.update(|board| board.scanning = Some(0));
     let started_ms = scanner.clock.now_ms();
     let links = source.links.begin();

@@ -29,7 +29,6 @@ pub(crate) fn source_report(
     let status = source.status.snapshot().told_once();
     // Found by the scan and not in the bucket yet; fresh edits are always some.
     let waiting = source.work.queue.depth().backlog as u64;
-    let outage = source.breaker.outage();
     let watch = WatchLine {
         proven_ms: status.proof.proven_ms,
         rebuilt: status.proof.rebuilt,
@@ -67,7 +66,7 @@ pub(crate) fn source_report(
             files: scan.files,
             complete: scan.complete() && waiting == 0,
         }),
-        outage: outage.map(|(since_ms, fault)| OutageLine {
+        outage: source.breaker.outage().map(|(since_ms, fault)| OutageLine {
             since_ms,
             reason: fault.reason(),
             remedy: fault.hint,
